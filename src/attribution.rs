@@ -1,0 +1,1 @@
+//! Class attribution of a sample: h · ∇h logit for every class.

@@ -1,0 +1,1 @@
+//! Positions and activations to grid levels of cells.

@@ -1,0 +1,1 @@
+//! A cell's direction to its icon.

@@ -1,0 +1,1 @@
+//! Two pixels per character.

@@ -1,0 +1,1 @@
+//! Asking the terminal what it is and what it can draw.

@@ -1,0 +1,1 @@
+//! Folders of photographs, decoding, the synthetic world.

@@ -1,0 +1,1 @@
+//! Activations to positions in the unit square.

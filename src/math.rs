@@ -1,0 +1,1 @@
+//! Moments, whitening, percentiles, seeded random numbers: numbers in, numbers out.

@@ -1,0 +1,1 @@
+//! InceptionV1 (GoogLeNet) with the BVLC weights.

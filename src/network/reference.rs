@@ -1,0 +1,1 @@
+//! Running the graph with plain candle operators.

@@ -1,0 +1,1 @@
+//! Atlas to and from one .atlas file; the only place that knows the format.

@@ -1,0 +1,1 @@
+//! The trainer of the demo's small network.

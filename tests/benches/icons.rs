@@ -1,0 +1,3 @@
+//! Benchmarks: icons.
+
+fn main() {}

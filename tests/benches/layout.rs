@@ -1,0 +1,3 @@
+//! Benchmarks: layout.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Benchmarks: network.
+
+fn main() {}

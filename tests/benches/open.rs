@@ -1,0 +1,3 @@
+//! Benchmarks: open.
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! All integration tests in one binary; one module per part of the program.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![allow(missing_docs, reason = "test names say it")]
+
+mod cli;
+mod end_to_end;
+mod explorer;
+mod featurevis;
+mod graphics;
+mod kernels;
+mod layout;
+mod network;
+mod pipeline;
+mod store;
+mod support;
+mod tidy;
+mod world;
