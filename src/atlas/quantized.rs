@@ -15,7 +15,7 @@ pub struct Quantized {
 
 impl Quantized {
     /// Quantises to 256 levels between the smallest and the largest finite value.
-    pub fn from_f32(values: ArrayView2<'_, f32>) -> Self {
+    pub fn from_f32(values: &ArrayView2<'_, f32>) -> Self {
         let finite = values.iter().copied().filter(|v| v.is_finite());
         let (lo, hi) = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| {
             (lo.min(v), hi.max(v))
