@@ -71,6 +71,8 @@ pub struct Job<'a> {
     pub recipe: Recipe,
     /// What is planted in the images (indexed like the concatenated sources), if the program made them.
     pub truth: Option<Truth>,
+    /// Keep every sample's full activation vector in the atlas.
+    pub keep_activations: bool,
 }
 
 /// Why a build ended without an atlas.

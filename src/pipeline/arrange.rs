@@ -3,7 +3,7 @@
 use super::assemble::{Arranged, Draft};
 use super::workspace::Tensors;
 use super::{Job, LAYOUT, PipelineError, Workspace};
-use crate::atlas::{LayoutQuality, Pca, Quantized};
+use crate::atlas::{LayoutQuality, Pca, Quantized, snap_position};
 use crate::network::NetworkError;
 use crate::progress::Progress;
 use crate::{binning, layout, math};
@@ -35,6 +35,8 @@ pub(super) fn arrange(
         None => {
             let activations = samples.activations.view();
             let position = layout::layout(&activations, recipe, job.recipe.seed, progress)?.position;
+            // Snapped before binning, so that a file's positions fall into the very cells that it counts.
+            let position = position.mapv(snap_position);
             let (k, n_queries) = QUALITY;
             let quality =
                 layout::quality(&activations, &position.view(), recipe.metric, k, n_queries, job.recipe.seed);

@@ -52,7 +52,7 @@ impl<'a> Draft<'a> {
     /// The atlas as far as it is done.
     pub(super) fn snapshot(&mut self, complete: bool) -> Arc<Atlas> {
         for idx in self.samples.len()..self.layers.len() {
-            self.samples.push(samples(&self.gathered.layers[idx], &self.layers[idx]));
+            self.samples.push(samples(self.job, &self.gathered.layers[idx], &self.layers[idx]));
         }
         let mut recipe = self.job.recipe.clone();
         recipe.grids.clone_from(&self.grids);
@@ -97,28 +97,29 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn samples(chunk: &LayerChunk, arranged: &Arranged) -> Samples {
-    let (top_classes, top_values) = top_attributions(&chunk.attributions);
-    Samples {
+fn samples(job: &Job<'_>, chunk: &LayerChunk, arranged: &Arranged) -> Samples {
+    let mut samples = Samples {
         image: chunk.image.clone(),
         row: chunk.row.clone(),
         col: chunk.col.clone(),
         position: arranged.position.clone(),
-        top_classes,
-        top_values,
         pca: arranged.pca.clone(),
-        activations: None,
-    }
+        activations: job.keep_activations.then(|| chunk.activations.mapv(f16::from_f32)),
+        ..Samples::default()
+    };
+    let (classes, values) = top_attributions(&chunk.attributions);
+    samples.set_top(classes, &values.view());
+    samples
 }
 
-/// The strongest attributions of each sample by absolute value.
-fn top_attributions(attributions: &Array2<f16>) -> (Array2<u16>, Array2<f16>) {
+/// The strongest attributions of each sample by absolute value: classes and logits, n × k.
+fn top_attributions(attributions: &Array2<f16>) -> (Array2<u16>, Array2<f32>) {
     let (n, n_classes) = attributions.dim();
     let k = TOP_ATTRIBUTIONS.min(n_classes);
     let rows: Vec<Vec<(u16, f16)>> =
         (0..n).into_par_iter().map(|idx| strongest(&attributions.row(idx), k)).collect();
     let classes = Array2::from_shape_fn((n, k), |(row, rank)| rows[row][rank].0);
-    let values = Array2::from_shape_fn((n, k), |(row, rank)| rows[row][rank].1);
+    let values = Array2::from_shape_fn((n, k), |(row, rank)| rows[row][rank].1.to_f32());
     (classes, values)
 }
 
