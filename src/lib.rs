@@ -30,6 +30,7 @@
 //! | [`store`] | [`atlas::Atlas`] ⇄ one `.atlas` file; the only place that knows the format | who asks |
 //! | `graphics` | terminal pictures: probe, kitty, half-blocks | ratatui, the atlas |
 //! | `explorer` | event → message → update → effects; view; placements | candle |
+//! | [`paths`] | where state, cache and configuration live | the environment (it is passed in) |
 //! | [`cli`] | arguments, environment, exit codes | nothing |
 //!
 //! # Invariants

@@ -133,6 +133,7 @@ fn recipe(spec: &SampleSpec) -> Recipe {
         weights_sha256: "0".repeat(64),
         sources: vec![Source {
             name: "invented".to_owned(),
+            path: None,
             n_images: spec.n_images as u64,
             n_skipped: 0,
             positions: spec.n_samples.div_ceil(spec.n_images.max(1)) as u32,
