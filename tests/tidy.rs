@@ -15,7 +15,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("network", &["atlas", "math"]),
     ("images", &["atlas", "math"]),
     ("collect", &["atlas", "math", "network"]),
-    ("attribution", &["atlas", "math", "network"]),
     ("layout", &["atlas", "math", "progress"]),
     ("binning", &["atlas", "math"]),
     ("featurevis", &["atlas", "math", "network", "progress"]),
@@ -23,14 +22,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("train", &["atlas", "math", "network", "images", "progress"]),
     (
         "pipeline",
-        &["atlas", "math", "network", "images", "collect", "attribution", "layout", "binning", "featurevis", "progress"],
+        &["atlas", "math", "network", "images", "collect", "layout", "binning", "featurevis", "progress"],
     ),
     ("graphics", &[]),
     ("explorer", &["atlas", "graphics"]),
     (
         "cli",
         &[
-            "atlas", "attribution", "binning", "collect", "explorer", "featurevis", "graphics", "images", "layout", "math",
+            "atlas", "binning", "collect", "explorer", "featurevis", "graphics", "images", "layout", "math",
             "network", "paths", "pipeline", "progress", "store", "train",
         ],
     ),
