@@ -24,8 +24,8 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
     let folders = folders(args)?;
     let (device, device_name) = networks::device(&args.device)?;
     let compute = if args.reference { Compute::Reference } else { Compute::Auto };
-    let network = networks::load(&args.network, args.weights.as_deref(), &device, compute)?;
-    let layers = layers(&network, &args.layer)?;
+    let (network, default_layers) = networks::load(&args.network, args.weights.as_deref(), &device, compute)?;
+    let layers = layers(&network, if args.layer.is_empty() { &default_layers } else { &args.layer })?;
     let recipe = recipe(args, &network, &layers, &folders, &positions, device_name);
     let sources = folders.iter().zip(&positions).map(|(set, &positions)| Sourced { set, positions }).collect();
     let job = Job {
@@ -139,9 +139,6 @@ fn folders(args: &BuildArgs) -> Result<Vec<Folder>, Failure> {
 
 fn layers(network: &Network, names: &[String]) -> Result<Vec<Layer>, Failure> {
     let mut layers = Vec::new();
-    if names.is_empty() {
-        layers.extend(network.layers()?.into_iter().filter(|layer| network.default_layers().contains(&layer.name.as_str())));
-    }
     for name in names {
         let layer = network.layer(name).map_err(|error| match error {
             NetworkError::UnknownLayer { .. } => {

@@ -9,30 +9,30 @@ use std::path::Path;
 /// Names that `--network` takes.
 pub(super) const NAMES: [&str; 2] = ["inception_v1", "demo"];
 
-/// Loads a network.
+/// Loads a network, with the layers that an atlas is made of unless others are asked for.
 pub(super) fn load(
     name: &str,
     weights: Option<&Path>,
     device: &Device,
     compute: Compute,
-) -> Result<Network, Failure> {
-    let mut network = match name {
-        "demo" => demo::load(device)?,
+) -> Result<(Network, Vec<String>), Failure> {
+    let (network, layers) = match name {
+        "demo" => (demo::load(device)?, vec![demo::DEFAULT_LAYER.to_owned()]),
         "inception_v1" => {
             let Some(path) = weights else {
                 return Err(Failure::usage("inception_v1 needs its weights")
                     .hint("give --weights FILE, the BVLC GoogLeNet weights as safetensors"));
             };
             let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            inception_v1::load(&bytes, device).with_context(|| path.display().to_string())?
+            let network = inception_v1::load(&bytes, device).with_context(|| path.display().to_string())?;
+            (network, inception_v1::manifest()?.default_layers)
         }
         other => {
             return Err(Failure::usage(format!("no network named {other}"))
                 .hint(format!("known networks: {}", NAMES.join(", "))));
         }
     };
-    network.compute = compute;
-    Ok(network)
+    Ok((network.with_compute(compute), layers))
 }
 
 /// The device called `name`, with the name that the recipe records.

@@ -80,7 +80,8 @@ pub(super) fn prepare(
             let (source, local) = locate_image(job, idx);
             let sourced = &job.sources[source];
             let image = sourced.set.load(local).map_err(|error| (idx, error))?;
-            let pixels = job.network.input.preprocess(&image);
+            let preprocessed = job.network.input.preprocess(&image);
+            let pixels = preprocessed.map_err(|error| (idx, DecodeError::Damaged(error.to_string())))?;
             Ok(Prepared { image: idx as u32, positions: sourced.positions, pixels })
         })
         .collect()
