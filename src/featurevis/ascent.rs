@@ -1,10 +1,10 @@
 //! Gradient ascent for many icons at a time.
 
+use super::Icon;
 use super::objective::{Objective, boundary_penalty, centre, whiten};
 use super::param::{Adam, Param, Scratch};
 use super::rng::stream;
 use super::transform::{Draw, Resampling};
-use super::Icon;
 use crate::atlas::IconRecipe;
 use crate::network::{Network, NetworkError, NodeId};
 use crate::progress::{self, Interrupted, Progress};
@@ -257,18 +257,21 @@ impl<'a> Renderer<'a> {
             let draw = Draw::new(self.recipe.transforms, size, &mut rng);
             let resampling = Resampling::new(&draw, size);
             let param = &self.param;
-            climbers.par_iter_mut().for_each(|climber| climber.draw(param));
+            climbers
+                .par_iter_mut()
+                .for_each(|climber| climber.draw(param));
             let images: Vec<&[f32]> = climbers.iter().map(|c| c.image.as_slice()).collect();
             let input = self.input(&resampling, &images)?;
             let gradient = self.gradient(&input, climbers)?;
             let rate = self.learning_rate(step);
+            let (affine, penalty) = (self.tap.unit_affine(), self.recipe.boundary_penalty);
             let plane = 3 * resampling.out_size * resampling.out_size;
             climbers
                 .par_iter_mut()
                 .zip(gradient.par_chunks_exact(plane))
                 .for_each(|(climber, gradient)| {
-                    climber.pull_through(&resampling, self.tap.unit_affine(), gradient);
-                    climber.ascend(param, self.recipe.boundary_penalty, rate);
+                    climber.pull_through(&resampling, affine, gradient);
+                    climber.ascend(param, penalty, rate);
                 });
             if counts {
                 progress.advance(climbers.len() as u64);
@@ -292,7 +295,8 @@ impl<'a> Renderer<'a> {
             .par_chunks_exact_mut(3 * side * side)
             .zip(images.par_iter())
             .for_each(|(input, image)| {
-                for (out, (source, multiply, add)) in input.chunks_exact_mut(side * side).zip(affine)
+                for (out, (source, multiply, add)) in
+                    input.chunks_exact_mut(side * side).zip(affine)
                 {
                     let plane = &image[source * n_pixels..(source + 1) * n_pixels];
                     resampling.apply(plane, multiply, add, out);
@@ -327,7 +331,9 @@ impl<'a> Renderer<'a> {
     /// Scores the final images without transforms.
     fn judge(&self, climbers: &mut [Climber]) -> Result<(), Error> {
         let param = &self.param;
-        climbers.par_iter_mut().for_each(|climber| climber.draw(param));
+        climbers
+            .par_iter_mut()
+            .for_each(|climber| climber.draw(param));
         let images: Vec<&[f32]> = climbers.iter().map(|c| c.image.as_slice()).collect();
         let identity = Resampling::new(&Draw::identity(), param.size());
         let activation = self.tap.activation(&self.input(&identity, &images)?)?;
@@ -501,7 +507,8 @@ impl<'a> Climber<'a> {
 
     /// The icon, when it and its score are finite.
     fn icon(&self, steps: u32) -> Option<Icon> {
-        let finite = !self.lost && self.score.is_finite() && self.image.iter().all(|v| v.is_finite());
+        let finite =
+            !self.lost && self.score.is_finite() && self.image.iter().all(|v| v.is_finite());
         finite.then(|| Icon {
             rgb: interleaved(&self.image),
             score: self.score,
@@ -526,4 +533,30 @@ pub struct NetworkTap<'a> {
     pub network: &'a Network,
     /// The layer.
     pub node: NodeId,
+}
+
+impl Tap for NetworkTap<'_> {
+    fn device(&self) -> &Device {
+        &self.network.device
+    }
+
+    fn unit_affine(&self) -> [(usize, f32, f32); 3] {
+        self.network.input.unit_affine()
+    }
+
+    fn activation(&self, images: &Tensor) -> Result<Tensor, NetworkError> {
+        let mut activations = self.network.forward(images, &[self.node])?;
+        activations
+            .pop()
+            .ok_or_else(|| NetworkError::BadGraph("forward gave no activation".to_owned()))
+    }
+
+    fn vjp(
+        &self,
+        images: &Tensor,
+        cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor, NetworkError>,
+    ) -> Result<Tensor, NetworkError> {
+        let (_, gradient) = self.network.vjp(images, self.node, cotangent)?;
+        Ok(gradient)
+    }
 }

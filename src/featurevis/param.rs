@@ -181,7 +181,13 @@ impl Param {
         } = scratch;
         for col in 0..self.n_cols {
             let at = col * n..(col + 1) * n;
-            self.half_spectra([&re[at.clone()], &im[at.clone()]], Some(at.start), line, half, work);
+            self.half_spectra(
+                [&re[at.clone()], &im[at.clone()]],
+                Some(at.start),
+                line,
+                half,
+                work,
+            );
             // The inverse of p + iq is conj(P) + i·conj(Q), where P and Q are the forward transforms of the real
             // lines p and q; for the mirrored row P and Q are their own conjugates.
             for row in 0..self.n_cols {
@@ -192,7 +198,10 @@ impl Param {
                 }
             }
         }
-        for (row, out) in plane.chunks_exact_mut(self.n_cols).zip(out.chunks_exact_mut(n)) {
+        for (row, out) in plane
+            .chunks_exact_mut(self.n_cols)
+            .zip(out.chunks_exact_mut(n))
+        {
             // The real transform has no use for these two imaginary parts and refuses them otherwise.
             row[0].im = 0.0;
             if n.is_multiple_of(2) {
@@ -219,7 +228,10 @@ impl Param {
             plane,
             work,
         } = scratch;
-        for (row, out) in gradient.chunks_exact(n).zip(plane.chunks_exact_mut(self.n_cols)) {
+        for (row, out) in gradient
+            .chunks_exact(n)
+            .zip(plane.chunks_exact_mut(self.n_cols))
+        {
             line.copy_from_slice(row);
             self.forward
                 .process_with_scratch(line, out, work)

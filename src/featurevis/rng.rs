@@ -31,7 +31,7 @@ impl Rng {
 
 /// A generator for one purpose: `parts` are the seed and the numbers that name the purpose (icon, attempt, step).
 /// Each part is stirred in with the finaliser of SplitMix64, so that neighbouring numbers give unrelated streams.
-pub fn stream(parts: &[u64]) -> Rng {
+pub(super) fn stream(parts: &[u64]) -> Rng {
     let mut state = 0_u64;
     for part in parts {
         state = state

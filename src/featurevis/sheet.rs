@@ -6,10 +6,10 @@
 
 use super::Icon;
 use crate::atlas::{Cell, Icons, Palette, TILE_SIZE, Tile};
+use quantette::PaletteSize;
 use quantette::color_space::{oklab_to_srgb8, srgb8_to_oklab};
 use quantette::deps::palette::{Oklab, Srgb};
 use quantette::wu::{BinnerF32x3, WuF32x3};
-use quantette::PaletteSize;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -81,8 +81,15 @@ pub fn palette(icons: &[&Icon]) -> Palette {
     if let Ok(wu) = WuF32x3::run_slice(&sample, BinnerF32x3::oklab_from_srgb8()) {
         let cut = wu.palette(PaletteSize::from_u8_clamped(N_COLOURS));
         let means = refine(cut.as_slice(), &sample);
-        let means: Vec<Oklab> = means.into_iter().map(|[l, a, b]| Oklab::new(l, a, b)).collect();
-        colours.extend(oklab_to_srgb8(&means).iter().map(|c| [c.red, c.green, c.blue]));
+        let means: Vec<Oklab> = means
+            .into_iter()
+            .map(|[l, a, b]| Oklab::new(l, a, b))
+            .collect();
+        colours.extend(
+            oklab_to_srgb8(&means)
+                .iter()
+                .map(|c| [c.red, c.green, c.blue]),
+        );
     }
     Palette { colours }
 }
@@ -191,7 +198,8 @@ impl Mapper {
         let slot = &self.known[(r << 16) | (g << 8) | b];
         match slot.load(Ordering::Relaxed) {
             0 => {
-                let [colour] = srgb8_to_oklab(&[Srgb::new(pixel[0], pixel[1], pixel[2])])[..] else {
+                let [colour] = srgb8_to_oklab(&[Srgb::new(pixel[0], pixel[1], pixel[2])])[..]
+                else {
                     return 1;
                 };
                 let index = self.lanes.nearest([colour.l, colour.a, colour.b]) as u8 + 1;
