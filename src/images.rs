@@ -1,1 +1,3 @@
 //! Folders of photographs, decoding, the synthetic world.
+
+pub mod world;
