@@ -3,6 +3,8 @@
 pub mod decode;
 pub mod folder;
 pub mod labels;
+pub mod scenes;
+pub mod world;
 
 pub use decode::{DecodeError, decode};
 pub use folder::{Folder, FolderError};
