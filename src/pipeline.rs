@@ -116,7 +116,10 @@ pub enum PipelineError {
     Layout(LayoutError),
     /// Drawing icons failed.
     #[error("icons: {0}")]
-    Icons(crate::featurevis::FeaturevisError),
+    Icons(crate::featurevis::Error),
+    /// Icons could not be put into sheets.
+    #[error("icon sheet: {0}")]
+    Sheet(#[from] crate::featurevis::sheet::Error),
     /// A stage file did not hold what it must.
     #[error("stage file {}: {what}", path.display())]
     BadStageFile {
@@ -148,10 +151,10 @@ impl From<LayoutError> for PipelineError {
     }
 }
 
-impl From<crate::featurevis::FeaturevisError> for PipelineError {
-    fn from(error: crate::featurevis::FeaturevisError) -> Self {
+impl From<crate::featurevis::Error> for PipelineError {
+    fn from(error: crate::featurevis::Error) -> Self {
         match error {
-            crate::featurevis::FeaturevisError::Interrupted(interrupted) => Self::Interrupted(interrupted),
+            crate::featurevis::Error::Interrupted(interrupted) => Self::Interrupted(interrupted),
             other => Self::Icons(other),
         }
     }
@@ -173,11 +176,11 @@ pub fn build(
     for idx in 0..job.layers.len() {
         let arranged = arrange::arrange(job, workspace, &mut draft, idx, progress)?;
         draft.layers.push(arranged);
-        on_snapshot(&draft.snapshot(false));
+        on_snapshot(&draft.snapshot(false)?);
     }
     draw::draw(job, workspace, &mut draft, progress, on_snapshot)?;
     locate::locate(job, workspace, &mut draft, progress)?;
-    let atlas = draft.snapshot(true);
+    let atlas = draft.snapshot(true)?;
     on_snapshot(&atlas);
     Ok(atlas)
 }

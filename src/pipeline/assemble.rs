@@ -50,7 +50,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The atlas as far as it is done.
-    pub(super) fn snapshot(&mut self, complete: bool) -> Arc<Atlas> {
+    pub(super) fn snapshot(&mut self, complete: bool) -> Result<Arc<Atlas>, sheet::Error> {
         for idx in self.samples.len()..self.layers.len() {
             self.samples.push(samples(self.job, &self.gathered.layers[idx], &self.layers[idx]));
         }
@@ -62,26 +62,28 @@ impl<'a> Draft<'a> {
             source.n_skipped = self.gathered.n_skipped[idx];
         }
         let images: Images = self.gathered.images.clone();
-        let layers = (0..self.layers.len()).map(|idx| self.layer(idx)).collect();
+        let layers = (0..self.layers.len()).map(|idx| self.layer(idx)).collect::<Result<_, _>>()?;
         let classes = self.job.network.classes.clone();
-        Arc::new(Atlas { recipe, classes, images, layers, truth: self.truth.clone(), complete })
+        Ok(Arc::new(Atlas { recipe, classes, images, layers, truth: self.truth.clone(), complete }))
     }
 
-    fn layer(&self, idx: usize) -> LayerAtlas {
+    fn layer(&self, idx: usize) -> Result<LayerAtlas, sheet::Error> {
         let arranged = &self.layers[idx];
         let layer = &self.job.layers[idx];
         let size = self.job.recipe.icons.size;
         let none: Vec<Vec<Option<Icon>>> = Vec::new();
         let icons = self.icons.get(idx).unwrap_or(&none);
         let drawn: Vec<&Icon> = icons.iter().flatten().flatten().collect();
-        let palette = if drawn.is_empty() { Palette::default() } else { sheet::palette(&drawn) };
         let mut levels = arranged.levels.clone();
-        for (level, icons) in levels.iter_mut().zip(icons) {
-            if icons.iter().any(Option::is_some) {
-                level.icons = sheet::icons(level.grid, &level.cells, icons, &palette, size);
+        let mut palette = Palette::default();
+        if !drawn.is_empty() {
+            palette = sheet::palette(&drawn);
+            let mapper = sheet::Mapper::new(&palette)?;
+            for (level, icons) in levels.iter_mut().zip(icons) {
+                level.icons = sheet::icons(&level.cells, icons, &palette, &mapper, size)?;
             }
         }
-        LayerAtlas {
+        Ok(LayerAtlas {
             name: layer.name.clone(),
             depth: layer.depth,
             map_size: (layer.map_size.0 as u32, layer.map_size.1 as u32),
@@ -93,7 +95,7 @@ impl<'a> Draft<'a> {
             quality: arranged.quality,
             pooled: Quantized::from_f32(&self.gathered.layers[idx].pooled.view()),
             position_cells: arranged.position_cells.clone(),
-        }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use super::assemble::Draft;
 use super::workspace::{Fingerprint, StageFolder, Tensors};
 use super::{ICONS, Job, PipelineError, Workspace};
 use crate::atlas::Atlas;
-use crate::featurevis::{self, Icon};
+use crate::featurevis::{self, Icon, NetworkTap, Renderer};
 use crate::math;
 use crate::progress::Progress;
 use candle_core::{Device, Tensor};
@@ -95,36 +95,31 @@ fn draw_level(
     on_snapshot: &mut dyn FnMut(&Arc<Atlas>),
 ) -> Result<(), PipelineError> {
     let level = &draft.layers[task.layer].levels[task.level];
-    let direction = |&cell: &usize| level.directions.row(cell).iter().map(|v| v.to_f32()).collect::<Vec<f32>>();
-    let directions: Vec<Vec<f32>> = task.todo.iter().map(direction).collect();
-    // Seeds differ between levels and cells, and stay the same whatever is left to draw.
-    let seeds: Vec<u64> = task
-        .todo
-        .iter()
-        .map(|&cell| job.recipe.seed ^ (u64::from(level.grid) << 40) ^ ((cell as u64) << 8))
-        .collect();
+    // Keys differ between levels and cells, and stay the same whatever is left to draw.
+    let to_job = |&cell: &usize| featurevis::Job {
+        key: (u64::from(level.grid) << 32) | cell as u64,
+        direction: level.directions.row(cell).iter().map(|v| v.to_f32()).collect(),
+    };
+    let jobs: Vec<featurevis::Job> = task.todo.iter().map(to_job).collect();
     let mut fresh: Vec<usize> = Vec::new();
     let mut failed = None;
-    let tap = job.layers[task.layer].id;
-    let drawn = featurevis::render(
-        job.network,
-        tap,
-        &featurevis::Directions { values: &directions, seeds: &seeds, whitening },
-        &job.recipe.icons,
-        progress,
-        &mut |idx, icon| {
-            draft.icons[task.layer][task.level][task.todo[idx]] = Some(icon);
-            fresh.push(task.todo[idx]);
-            if pace.flush_is_due() {
-                let saved = save(&task.folder, &draft.icons[task.layer][task.level], &fresh, job.recipe.icons.size);
-                failed = failed.take().or(saved.err());
-                fresh.clear();
-            }
-            if pace.snapshot_is_due() {
-                pace.snapshot(|| on_snapshot(&draft.snapshot(false)));
-            }
-        },
-    );
+    let tap = NetworkTap { network: job.network, node: job.layers[task.layer].id };
+    let renderer = Renderer::new(&tap, whitening, &job.recipe.icons, job.recipe.seed);
+    let drawn = renderer.render(&jobs, progress, &mut |idx, icon| {
+        draft.icons[task.layer][task.level][task.todo[idx]] = Some(icon);
+        fresh.push(task.todo[idx]);
+        if pace.flush_is_due() {
+            let saved = save(&task.folder, &draft.icons[task.layer][task.level], &fresh, job.recipe.icons.size);
+            failed = failed.take().or(saved.err());
+            fresh.clear();
+        }
+        if pace.snapshot_is_due() {
+            pace.snapshot(|| match draft.snapshot(false) {
+                Ok(atlas) => on_snapshot(&atlas),
+                Err(error) => failed = Some(error.into()),
+            });
+        }
+    });
     // What is drawn is kept, also after an interrupt.
     if !fresh.is_empty() {
         save(&task.folder, &draft.icons[task.layer][task.level], &fresh, job.recipe.icons.size)?;
