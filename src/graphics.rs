@@ -144,10 +144,12 @@ pub trait BackEnd {
         upload_budget: usize,
     ) -> Frame;
 
-    /// The screen was cleared or resized: the next frame places everything again, without uploading.
+    /// The screen was cleared (by way of [`terminal::Screen`], which keeps pictures alive) or resized: the next
+    /// frame places everything again, without uploading.
     fn reset(&mut self);
 
-    /// The terminal may have lost the pictures too (the alternate screen was left): the next frame starts afresh.
+    /// The terminal may have lost the pictures too (the alternate screen was left, `CSI 2 J` was sent): the next
+    /// frame starts afresh.
     fn forget(&mut self);
 
     /// Bytes that free everything of ours in the terminal.

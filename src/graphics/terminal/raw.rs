@@ -28,6 +28,8 @@ pub(super) fn undo() {
 #[derive(Debug)]
 pub struct Raw<'a> {
     tty: BorrowedFd<'a>,
+    /// This one changed the modes, so it restores them.
+    changed: bool,
 }
 
 impl<'a> Raw<'a> {
@@ -42,7 +44,10 @@ impl<'a> Raw<'a> {
             .local_modes
             .intersects(LocalModes::ICANON | LocalModes::ECHO)
         {
-            return Ok(Self { tty });
+            return Ok(Self {
+                tty,
+                changed: false,
+            });
         }
         super::signals::install()?;
         let mut raw = modes.clone();
@@ -53,7 +58,7 @@ impl<'a> Raw<'a> {
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
         *before() = Some(modes);
         tcsetattr(tty, OptionalActions::Now, &raw)?;
-        Ok(Self { tty })
+        Ok(Self { tty, changed: true })
     }
 
     /// Restores the modes. With `drain`, input that has arrived and was not read is thrown away, so that late
@@ -66,6 +71,9 @@ impl<'a> Raw<'a> {
     }
 
     fn restore(&self, drain: bool) -> io::Result<()> {
+        if !self.changed {
+            return Ok(());
+        }
         let Some(modes) = before().take() else {
             return Ok(());
         };

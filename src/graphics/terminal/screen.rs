@@ -4,8 +4,15 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use std::io::{self, Write};
 
+const ERASE_ALL: &[u8] = b"\x1b[2J";
+const ERASE_TEXT: &[u8] = b"\x1b[H\x1b[J";
+
 /// Standard output as a place for whole frames: bytes are collected and sent when flushed. What was not flushed
 /// is dropped with it, so that half a frame never reaches a screen that was given back.
+///
+/// Erase All (`CSI 2 J`, which ratatui writes on every resize) makes kitty throw all pictures away, those out of
+/// sight too, and they would have to cross the line again. It is replaced by Home and Erase Below, which erases
+/// the same text and leaves pictures alone.
 #[derive(Debug, Default)]
 pub struct Screen {
     frame: Vec<u8>,
@@ -30,7 +37,12 @@ impl Screen {
 
 impl Write for Screen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.frame.extend_from_slice(bytes);
+        // crossterm writes each command in one call.
+        self.frame.extend_from_slice(if bytes == ERASE_ALL {
+            ERASE_TEXT
+        } else {
+            bytes
+        });
         Ok(bytes.len())
     }
 
