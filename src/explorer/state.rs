@@ -23,8 +23,8 @@ pub struct Screen {
     pub protocol: Protocol,
     /// May text be coloured?
     pub colour: bool,
-    /// Is the background light?
-    pub light: bool,
+    /// The background's colour, as far as it is known: what fades, fades towards it.
+    pub background: [u8; 3],
 }
 
 impl Screen {

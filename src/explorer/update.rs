@@ -534,6 +534,8 @@ pub fn replace_atlas(state: &mut State, atlas: Arc<Atlas>) {
     }
     if first {
         state.place = densest_place(state);
+        let grid = state.level().map_or(1, |level| level.grid);
+        state.cursor = grid_from_layout(state.place, grid);
         fit(state);
         return;
     }
