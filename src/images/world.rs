@@ -278,7 +278,7 @@ impl World {
         let mut yaw = facing + dice.range(-stray, stray);
         if dice.chance(0.5) {
             yaw = match subject {
-                Subject::Barn | Subject::Cottage => -yaw,
+                Subject::Barn | Subject::Cottage | Subject::Teddy => -yaw,
                 _ => yaw + 0.5,
             };
         }
@@ -301,7 +301,7 @@ impl World {
             ),
             scale: dice.range(0.82, 1.22) * tall,
         };
-        let distance = dice.range(4.6, 6.2);
+        let distance = dice.range(4.3, 5.8);
         let height = match place {
             Place::Table | Place::Yard => dice.range(1.4, 3.0),
             _ => dice.range(0.7, 2.1),
@@ -313,7 +313,7 @@ impl World {
             height + if floats { 0.5 } else { 0.0 },
             distance,
         );
-        (Camera::new(eye, target, dice.range(2.05, 2.5)), pose)
+        (Camera::new(eye, target, dice.range(2.1, 2.6)), pose)
     }
 
     fn lay_steel(&self, index: u64, floats: bool, maker: &mut Maker) {

@@ -58,12 +58,16 @@ impl Backdrop {
         let (high, low, ground, far) = palette(place, dice);
         let warm = dice.unit();
         let sunlight = match place {
-            Place::Night => hex(0x7f_92c8),
+            Place::Night => hex(0xa8_b8e8),
             Place::Space => hex(0xff_f6e8) * 1.5,
-            Place::Underwater => hex(0xb8_f0f0) * 1.05,
+            Place::Underwater => hex(0xe0_f4ec) * 1.3,
             _ => hex(0xff_f4e0).mix(hex(0xff_c890), warm * warm) * 1.25,
         };
-        let strength = if place == Place::Space { 0.10 } else { 0.62 };
+        let strength = match place {
+            Place::Space => 0.10,
+            Place::Night => 1.6,
+            _ => 0.62,
+        };
         let sun = v(
             dice.range(-0.9, 0.9),
             dice.range(0.55, 1.1),
@@ -378,10 +382,10 @@ fn palette(place: Place, dice: &mut Dice) -> (V3, V3, [V3; 2], V3) {
             pick(&[0xa0_5038, 0x90_4430, 0xb0_6848, 0x8c_6a58]),
         ),
         Place::Night => (
-            pick(&[0x0c_1430, 0x10_1838]),
-            pick(&[0x28_3458, 0x30_3050]),
-            [pick(&[0x14_3020]), pick(&[0x2c_5038])],
-            pick(&[0x14_2030]),
+            pick(&[0x12_1e48, 0x18_2450]),
+            pick(&[0x3c_4c80, 0x50_487c, 0x38_5878]),
+            [pick(&[0x24_4838]), pick(&[0x44_7058])],
+            pick(&[0x20_3048]),
         ),
     }
 }

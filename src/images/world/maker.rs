@@ -3,7 +3,7 @@
 
 use super::numeric::{V3, cosine, sine, v};
 use super::shape::{Part, Shape};
-use super::surface::{Pattern, Surface};
+use super::surface::Surface;
 use std::ops::Range;
 
 /// Three orthonormal axes.
@@ -72,13 +72,10 @@ impl Maker {
         } = self.pose;
         let own = turned(turns[0], turns[1], turns[2]);
         let offset = axes[0] * centre.x + axes[1] * centre.y + axes[2] * centre.z;
-        self.parts.push(Part {
-            shape,
-            centre: origin + offset * scale,
-            axes: compose(&axes, &own),
-            size: size * scale,
-            surface,
-        });
+        let axes = compose(&axes, &own);
+        let centre = origin + offset * scale;
+        self.parts
+            .push(Part::new(shape, centre, axes, size * scale, surface));
     }
 
     /// A ball-ended cylinder between two points.
@@ -101,30 +98,25 @@ impl Maker {
         let middle = from.mix(to, 0.5);
         let place = |p: V3| origin + (axes[0] * p.x + axes[1] * p.y + axes[2] * p.z) * scale;
         let axes = compose(&axes, &own);
-        self.parts.push(Part {
-            shape: Shape::Frustum(1.0),
-            centre: place(middle),
+        let size = v(radius, 0.5 * length, radius) * scale;
+        self.parts.push(Part::new(
+            Shape::Frustum(1.0),
+            place(middle),
             axes,
-            size: v(radius, 0.5 * length, radius) * scale,
+            size,
             surface,
-        });
+        ));
         for end in [from, to] {
-            self.parts.push(Part {
-                shape: Shape::Ball,
-                centre: place(end),
-                axes,
-                size: V3::ONE * (radius * scale),
-                surface,
-            });
+            let size = V3::ONE * (radius * scale);
+            self.parts
+                .push(Part::new(Shape::Ball, place(end), axes, size, surface));
         }
     }
 
     /// A polished steel cylinder with domed ends along the local x axis: the feature that serves two classes.
     pub(super) fn steel(&mut self, centre: V3, length: f32, radius: f32, turns: [f32; 3]) {
         let start = self.parts.len();
-        let steel = Surface::of(Pattern::Bands, STEEL.0, STEEL.1, 2.2)
-            .gloss(1.0)
-            .mirror(0.5);
+        let steel = Surface::plain(STEEL).gloss(1.0).mirror(0.55);
         let [yaw, tilt, roll] = turns;
         let size = v(radius, 0.5 * length, radius);
         self.add_turned(
@@ -136,24 +128,32 @@ impl Maker {
         );
         let axis = turned(yaw, tilt, roll)[0];
         let dome = v(radius * 0.55, radius, radius);
-        let plain = Surface {
-            pattern: Pattern::Plain,
-            ..steel
-        };
         for side in [-0.5, 0.5] {
             self.add_turned(
                 Shape::Ball,
                 centre + axis * (length * side),
                 dome,
                 turns,
-                plain,
+                steel,
+            );
+        }
+        let strap = Surface::plain(STEEL * 0.22).gloss(0.4);
+        for side in [-0.3, 0.3] {
+            let band = v(radius * 1.03, 0.05 * length, radius * 1.03);
+            let place = centre + axis * (length * side);
+            self.add_turned(
+                Shape::Frustum(1.0),
+                place,
+                band,
+                [yaw, tilt, roll + 0.25],
+                strap,
             );
         }
         self.steel = Some(start..self.parts.len());
     }
 }
 
-const STEEL: (V3, V3) = (v(0.62, 0.66, 0.7), v(0.30, 0.33, 0.38));
+const STEEL: V3 = v(0.60, 0.64, 0.68);
 
 #[cfg(test)]
 mod tests {

@@ -113,7 +113,7 @@ impl Stage {
 
     fn bounds(&self) -> Vec<Bounds> {
         let of = |part: &Part| {
-            let reach = part.reach();
+            let reach = part.reach;
             let whole = Bounds([-9.0, -9.0, 9.0, 9.0]);
             let Some((x, y, depth)) = self.camera.project(part.centre) else {
                 return whole;

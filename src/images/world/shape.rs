@@ -55,6 +55,8 @@ pub(super) struct Part {
     /// Stretch along each axis.
     pub(super) size: V3,
     pub(super) surface: Surface,
+    /// Radius of a ball around the centre that holds the part.
+    pub(super) reach: f32,
 }
 
 /// Where a ray meets a part.
@@ -72,10 +74,8 @@ pub(super) struct Hit {
 const NEAR: f32 = 2e-3;
 
 impl Part {
-    /// Radius of a ball around the centre that holds the part.
-    pub(super) fn reach(&self) -> f32 {
-        let s = self.size;
-        match self.shape {
+    pub(super) fn new(shape: Shape, centre: V3, axes: [V3; 3], s: V3, surface: Surface) -> Self {
+        let reach = match shape {
             Shape::Ball => s.x.max(s.y).max(s.z),
             Shape::Ring(tube) => s.x.max(s.y).max(s.z) * (1.0 + tube),
             Shape::Frustum(top) => {
@@ -83,6 +83,14 @@ impl Part {
                 (s.y * s.y + widest * widest).sqrt()
             }
             Shape::Block | Shape::Roof | Shape::Sail => s.length(),
+        };
+        Self {
+            shape,
+            centre,
+            axes,
+            size: s,
+            surface,
+            reach,
         }
     }
 
@@ -114,7 +122,7 @@ impl Part {
     pub(super) fn meet(&self, origin: V3, direction: V3, limit: f32) -> Option<Hit> {
         let offset = origin - self.centre;
         let along = offset.dot(direction);
-        let reach = self.reach();
+        let reach = self.reach;
         if offset.dot(offset) - along * along > reach * reach || along > reach {
             return None;
         }

@@ -228,12 +228,12 @@ fn sailboat(m: &mut Maker, dice: &mut Dice) {
 }
 
 fn goldfish(m: &mut Maker, dice: &mut Dice) {
-    let body = dice.colour(&[0xf0_7010, 0xf4_8818, 0xe8_5818, 0xf0_a030]);
+    let body = dice.colour(&[0xff_6808, 0xff_8010, 0xf8_4c10, 0xff_9a18]);
     let pale = dice.colour(&[0xf8_e0a8, 0xf4_f0e8, 0xf0_a040]);
     let deep = dice.range(0.45, 0.62);
-    let skin = Surface::of(Scales, body, body.mix(pale, 0.45) * 0.8, 7.0).gloss(0.6);
+    let skin = Surface::of(Scales, body * 1.3, body.mix(hex(0xc0_3008), 0.5), 6.0).gloss(0.6);
     m.add(Ball, V3::ZERO, v(0.95, deep, 0.34), skin);
-    let fin = Surface::of(Bands, body, pale, 6.0).gloss(0.3);
+    let fin = Surface::of(Bands, body * 1.2, body.mix(pale, 0.5), 4.0).gloss(0.3);
     let tail = dice.range(0.36, 0.55);
     m.add_turned(
         Roof,
