@@ -85,6 +85,31 @@ pub struct LayoutQuality {
     pub n_queries: u32,
 }
 
+/// What the rows and columns of a layer's tables are checked against.
+struct Shape {
+    depth: usize,
+    map_size: (u32, u32),
+    n_images: usize,
+    n_classes: usize,
+}
+
+impl Pca {
+    fn check(&self, part: &str, depth: usize) -> Result<(), Inconsistent> {
+        let (k, cols) = self.components.dim();
+        same_len(
+            part,
+            "pca coordinates' columns",
+            k,
+            self.coordinates.data.ncols(),
+        )?;
+        same_len(part, "pca mean", cols, self.mean.len())?;
+        if k > 0 {
+            same_len(part, "pca components' columns", depth, cols)?;
+        }
+        Ok(())
+    }
+}
+
 /// The nearest coordinate that a file can hold: a multiple of 1/65535 in `[0, 1]`.
 pub fn snap_position(coordinate: f32) -> f32 {
     (coordinate.clamp(0.0, 1.0) * 65535.0).round() / 65535.0
@@ -132,7 +157,7 @@ impl Samples {
         self.image.is_empty()
     }
 
-    fn check(&self, part: &str, n_images: usize, map_size: (u32, u32)) -> Result<(), Inconsistent> {
+    fn check(&self, part: &str, shape: &Shape) -> Result<(), Inconsistent> {
         let n = self.len();
         same_len(part, "row", n, self.row.len())?;
         same_len(part, "col", n, self.col.len())?;
@@ -148,14 +173,30 @@ impl Samples {
             self.top_values.ncols(),
         )?;
         same_len(part, "pca coordinates", n, self.pca.coordinates.n_rows())?;
+        self.pca.check(part, shape.depth)?;
+        if let Some(activations) = &self.activations {
+            same_len(part, "activations", n, activations.nrows())?;
+            let cols = activations.ncols();
+            same_len(part, "columns of activations", shape.depth, cols)?;
+        }
         let fail = |what: String| {
             Err(Inconsistent {
                 part: part.to_owned(),
                 what,
             })
         };
+        let Shape {
+            n_images,
+            n_classes,
+            map_size,
+            ..
+        } = *shape;
         if let Some(image) = self.image.iter().find(|&&image| image as usize >= n_images) {
             return fail(format!("image {image} of {n_images}"));
+        }
+        let mut classes = self.top_classes.iter();
+        if let Some(class) = classes.find(|&&class| usize::from(class) >= n_classes) {
+            return fail(format!("class {class} of {n_classes}"));
         }
         let outside =
             |(&r, &c): (&u8, &u8)| u32::from(r) >= map_size.0 || u32::from(c) >= map_size.1;
@@ -179,8 +220,18 @@ impl LayerAtlas {
         n_images: usize,
         n_classes: usize,
     ) -> Result<(), Inconsistent> {
-        self.samples
-            .check(&format!("{part}.samples"), n_images, self.map_size)?;
+        let shape = Shape {
+            depth: self.depth,
+            map_size: self.map_size,
+            n_images,
+            n_classes,
+        };
+        self.samples.check(&format!("{part}.samples"), &shape)?;
+        if self.pooled.n_rows() > 0 {
+            let (rows, cols) = self.pooled.data.dim();
+            same_len(part, "rows of pooled", n_images, rows)?;
+            same_len(part, "columns of pooled", self.depth, cols)?;
+        }
         for (idx, level) in self.levels.iter().enumerate() {
             level.check(
                 &format!("{part}.levels[{idx}]"),
