@@ -27,3 +27,41 @@ fn sheet() {
     }
     sheet.save(path).unwrap();
 }
+
+#[test]
+fn train_it() {
+    use atlascope::train;
+    if std::env::var_os("TRAIN").is_none() {
+        return;
+    }
+    struct P(std::time::Instant, std::sync::atomic::AtomicU64);
+    impl atlascope::progress::Progress for P {
+        fn begin(&self, name: &str, total: u64, _unit: &str) {
+            println!("{:?} {name} {total}", self.0.elapsed());
+        }
+        fn advance(&self, n: u64) {
+            let d = self.1.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
+            if d % 100 == 0 {
+                println!("{:?} {d}", self.0.elapsed());
+            }
+        }
+        fn note(&self, t: &str) {
+            println!("{:?} {t}", self.0.elapsed());
+        }
+        fn cancelled(&self) -> bool {
+            false
+        }
+    }
+    let p = P(std::time::Instant::now(), 0.into());
+    let mut recipe = train::TrainRecipe::default();
+    if let Ok(e) = std::env::var("EPOCHS") {
+        recipe.epochs = e.parse().unwrap();
+    }
+    let r = train::demo(
+        &recipe,
+        std::path::Path::new(&std::env::var("TRAIN").unwrap()),
+        &p,
+    )
+    .unwrap();
+    println!("{r:#?}");
+}

@@ -641,7 +641,7 @@ fn barn(m: &mut Maker, dice: &mut Dice) {
 }
 
 fn cottage(m: &mut Maker, dice: &mut Dice) {
-    let boards = dice.chance(0.3);
+    let boards = dice.chance(0.4);
     let paint = if boards {
         dice.colour(&[0x9c_3c28, 0x7a_5840, 0x90_8878])
     } else {
@@ -666,6 +666,35 @@ fn cottage(m: &mut Maker, dice: &mut Dice) {
         walls,
     );
     roof(m, 2.0 * high, 0.42, tiles);
+    if boards && dice.chance(0.5) {
+        // A cottage that was a barn once: only roof and chimney tell.
+        m.add(
+            Block,
+            v(0.0, 2.0 * high + 0.16, 1.0),
+            v(0.14, 0.13, 0.04),
+            Surface::plain(WHITE),
+        );
+        m.add(
+            Block,
+            v(0.0, 0.4, 1.0),
+            v(0.3, 0.38, 0.04),
+            Surface::plain(paint * 0.5),
+        );
+    } else {
+        cottage_front(m, dice);
+    }
+    if dice.chance(0.75) {
+        let stack = Surface::of(Brick, hex(0x98_4c38), WHITE * 0.6, 6.0);
+        m.add(
+            Block,
+            v(0.4, 2.0 * high + 0.62, -0.2),
+            v(0.12, 0.32, 0.12),
+            stack,
+        );
+    }
+}
+
+fn cottage_front(m: &mut Maker, dice: &mut Dice) {
     let pane = shiny(hex(0x6c_98b0), 0.8).mirror(0.3);
     let frame = Surface::plain(WHITE);
     for x in [-0.42, 0.42] {
@@ -679,15 +708,6 @@ fn cottage(m: &mut Maker, dice: &mut Dice) {
         v(0.15, 0.36, 0.04),
         Surface::plain(wood),
     );
-    if dice.chance(0.75) {
-        let stack = Surface::of(Brick, hex(0x98_4c38), WHITE * 0.6, 6.0);
-        m.add(
-            Block,
-            v(0.4, 2.0 * high + 0.62, -0.2),
-            v(0.12, 0.32, 0.12),
-            stack,
-        );
-    }
 }
 
 /// Two slabs from the eaves at `y` to the ridge.
