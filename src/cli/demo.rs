@@ -14,7 +14,7 @@ use crate::pipeline::{self, Job, PipelineError, Sourced, Workspace};
 use crate::progress::Progress;
 use crate::store;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -37,14 +37,13 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     explore::require_terminal()?;
     let interrupt = Interrupt::private();
     let (sender, updates) = channel();
-    let result = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let worker = scope.spawn(|| live(args, &interrupt, sender));
         let explored = explore::explore("synthetic world", None, updates, args.protocol);
         interrupt.ask();
         let built = worker.join().unwrap_or_else(|_| Err(Failure::failed("the build panicked")));
         explored.and(built)
-    });
-    result
+    })
 }
 
 /// Builds in a temporary folder and tells the explorer; leaving the explorer early is no failure.
@@ -123,7 +122,6 @@ struct Live<'a> {
 struct LiveState {
     updates: Sender<Update>,
     stage: String,
-    unit: String,
     done: u64,
     total: u64,
     started: Instant,
@@ -138,7 +136,6 @@ impl<'a> Live<'a> {
         let state = LiveState {
             updates,
             stage: String::new(),
-            unit: String::new(),
             done: 0,
             total: 0,
             started: Instant::now(),
@@ -151,13 +148,10 @@ impl<'a> Live<'a> {
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if change(&mut state) || state.sent.is_none_or(|at| at.elapsed() >= SEND_EVERY) {
             state.sent = Some(Instant::now());
-            let update = Update::Progress {
-                stage: state.stage.clone(),
-                unit: state.unit.clone(),
-                done: state.done,
-                total: state.total,
-                elapsed: state.started.elapsed(),
-            };
+            let left = state.total.saturating_sub(state.done);
+            let eta = (state.done > 0).then(|| state.started.elapsed().mul_f64(left as f64 / state.done as f64));
+            let update =
+                Update::Progress { stage: state.stage.clone(), done: state.done, total: state.total, eta };
             let _ = state.updates.send(update);
         }
     }
@@ -166,7 +160,7 @@ impl<'a> Live<'a> {
 impl Progress for Live<'_> {
     fn begin(&self, name: &str, total: u64, unit: &str) {
         self.with(|state| {
-            (state.stage, state.unit) = (name.to_owned(), unit.to_owned());
+            state.stage = format!("{name} ({unit})");
             (state.done, state.total, state.started) = (0, total, Instant::now());
             true
         });

@@ -4,17 +4,28 @@ use super::args::TrainDemoArgs;
 use super::interrupt::Interrupt;
 use super::progress::Report;
 use super::{Failure, build, output};
-use crate::train;
+use crate::train::{TrainError, TrainRecipe, demo};
+use std::fmt::Write as _;
 
 pub(super) fn run(args: &TrainDemoArgs) -> Result<(), Failure> {
     build::check_output(&args.output, args.force)?;
-    let mut recipe = train::TrainRecipe::default();
+    let mut recipe = TrainRecipe::default();
     recipe.seed = args.seed.unwrap_or(recipe.seed);
-    recipe.epochs = args.epochs.unwrap_or(recipe.epochs);
+    recipe.epochs = args.epochs.map_or(recipe.epochs, |epochs| epochs as usize);
     let report = Report::new(Interrupt::listen()?);
-    let trained = train::demo(&recipe, &args.output, &report);
+    let trained = demo::demo(&recipe, &args.output, &report);
     report.finish();
-    let accuracy = trained.map_err(|error| Failure::from(error).hint("the same command goes on from its checkpoint"))?;
-    output::print(&format!("held-out accuracy {:.1} %\n", accuracy * 100.0))?;
+    let result = match trained {
+        Ok(result) => result,
+        Err(TrainError::Interrupted(_)) => return Err(Failure::interrupted("the training was interrupted")),
+        Err(error) => return Err(error.into()),
+    };
+    let mut text = format!("held-out accuracy {:.1} %\n", result.accuracy * 100.0);
+    let without = result.accuracy_without * 100.0;
+    let _ = writeln!(text, "without planted shortcuts {without:.1} %");
+    for probe in &result.probes {
+        let _ = writeln!(text, "{probe:?}");
+    }
+    output::print(&text)?;
     Ok(())
 }
