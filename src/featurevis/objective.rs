@@ -149,3 +149,122 @@ fn for_each_neighbour(size: usize, row: usize, col: usize, mut visit: impl FnMut
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rng::stream;
+    use super::*;
+
+    const FORMS: [ObjectiveForm; 2] = [ObjectiveForm::Article, ObjectiveForm::Lucid];
+
+    #[test]
+    fn two_channels_by_hand() {
+        // h·w = 3·1 + 4·0 = 3, |h| = 5, |w| = 1: article 3 · (3/5)², lucid 3/2 · (3/2 / 5)²
+        let (h, w) = ([3.0, 4.0], [1.0, 0.0]);
+        let article = Objective::new(ObjectiveForm::Article, 2.0, &w).score(&h);
+        assert!((article - 1.08).abs() < 1e-3, "{article}");
+        let lucid = Objective::new(ObjectiveForm::Lucid, 2.0, &w).score(&h);
+        assert!((lucid - 0.135).abs() < 1e-3, "{lucid}");
+        // below the floor only the dot counts: -3 · 0.1²
+        let against = Objective::new(ObjectiveForm::Article, 2.0, &[-1.0, 0.0]).score(&h);
+        assert!((against + 0.03).abs() < 1e-4, "{against}");
+    }
+
+    #[test]
+    fn article_ignores_the_length_of_the_direction() {
+        let h = [1.0, 2.0, 3.0];
+        let of = |w: &[f32]| Objective::new(ObjectiveForm::Article, 4.0, w).score(&h);
+        assert!((of(&[1.0, 1.0, 0.0]) - of(&[20.0, 20.0, 0.0])).abs() < 1e-5);
+    }
+
+    #[test]
+    fn zeros_give_zero_and_no_nan() {
+        for form in FORMS {
+            let mut gradient = [9.0; 3];
+            let nowhere = Objective::new(form, 4.0, &[0.0; 3]);
+            assert_eq!(
+                nowhere.score_and_gradient(&[1.0, 2.0, 3.0], &mut gradient),
+                0.0
+            );
+            assert_eq!(gradient, [0.0; 3]);
+            let objective = Objective::new(form, 4.0, &[1.0, 2.0, 3.0]);
+            assert_eq!(objective.score_and_gradient(&[0.0; 3], &mut gradient), 0.0);
+            assert!(
+                gradient.iter().all(|g| *g > 0.0),
+                "it must be able to start: {gradient:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn gradients_agree_with_finite_differences() {
+        for form in FORMS {
+            // a long direction lifts lucid's cosine above its floor, a short one leaves it below
+            for length in [0.01, 20.0] {
+                let mut rng = stream(&[2]);
+                let h: Vec<f32> = (0..12).map(|_| 1.0 + rng.normal().abs()).collect();
+                let w: Vec<f32> = (0..12).map(|_| length * (0.5 + rng.normal())).collect();
+                let objective = Objective::new(form, 3.0, &w);
+                let mut gradient = vec![0.0; 12];
+                let score = objective.score_and_gradient(&h, &mut gradient);
+                assert!((score - objective.score(&h)).abs() <= 1e-6 * score.abs());
+                let largest = gradient.iter().fold(0.0_f32, |m, g| m.max(g.abs()));
+                for k in 0..12 {
+                    let moved = |by: f32| {
+                        let mut h = h.clone();
+                        h[k] += by;
+                        objective.score(&h)
+                    };
+                    let slope = (moved(0.01) - moved(-0.01)) / 0.02;
+                    assert!(
+                        (slope - gradient[k]).abs() < 0.01 * largest,
+                        "{form:?} {length}: {slope} {}",
+                        gradient[k]
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn boundary_penalty_s_gradient_agrees_with_finite_differences() {
+        let size = 14;
+        let mut rng = stream(&[4]);
+        let image: Vec<f32> = (0..3 * size * size).map(|_| rng.uniform()).collect();
+        let mut gradient = vec![0.0; image.len()];
+        let value = boundary_penalty(&image, size, 0.7, &mut gradient);
+        assert!(value < 0.0);
+        let mut ignored = gradient.clone();
+        for k in [
+            0,
+            5,
+            6 * size + 6,
+            7 * size + 3,
+            size * size + 40,
+            image.len() - 1,
+        ] {
+            let mut moved = |by: f32| {
+                let mut image = image.clone();
+                image[k] += by;
+                boundary_penalty(&image, size, 0.7, &mut ignored)
+            };
+            let slope = (moved(0.01) - moved(-0.01)) / 0.02;
+            assert!(
+                (slope - gradient[k]).abs() < 0.02,
+                "{k}: {slope} {}",
+                gradient[k]
+            );
+        }
+        // far from the frame nothing is asked
+        let mut gradient = vec![0.0; 3 * 40 * 40];
+        boundary_penalty(&vec![0.9; 3 * 40 * 40], 40, 1.0, &mut gradient);
+        assert_eq!(gradient[20 * 40 + 20], 0.0);
+        assert!(gradient[0] < 0.0, "the rim is drawn to grey");
+    }
+
+    #[test]
+    fn whitening_multiplies_from_the_right() {
+        let inverse = ndarray::array![[2.0, 0.0], [1.0, 3.0]];
+        assert_eq!(whiten(&[1.0, 10.0], &inverse), vec![12.0, 30.0]);
+    }
+}

@@ -325,3 +325,116 @@ impl Adam {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rng::stream;
+    use super::*;
+
+    /// The definition, term by term: the half spectrum stands for a full one with conjugate symmetry.
+    fn by_definition(param: &Param, re: &[f32], im: &[f32]) -> Vec<f64> {
+        let n = param.size;
+        let turn = std::f64::consts::TAU / n as f64;
+        let mut out = vec![0.0; n * n];
+        for y in 0..n {
+            for x in 0..n {
+                for col in 0..param.n_cols {
+                    let twice = col > 0 && 2 * col != n;
+                    for row in 0..n {
+                        let angle = turn * (row * y + col * x) as f64;
+                        let at = col * n + row;
+                        let term =
+                            f64::from(re[at]) * angle.cos() - f64::from(im[at]) * angle.sin();
+                        let frequency = (row.min(n - row) as f64).hypot(col as f64) / n as f64;
+                        // √(hw) / max(f, 1/n) · 1/(hw) · 1/4
+                        let scale = 0.25 / (frequency.max(1.0 / n as f64) * n as f64);
+                        out[y * n + x] += scale * term * if twice { 2.0 } else { 1.0 };
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn inverse_is_the_definition_for_even_and_odd_sizes() {
+        for size in [1, 2, 3, 5, 6, 8] {
+            let param = Param::new(size);
+            let spectrum = param.noise(&mut stream(&[7]));
+            let len = param.scale.len();
+            let (re, im) = (&spectrum[..len], &spectrum[3 * len..4 * len]);
+            let mut out = vec![0.0; size * size];
+            param.inverse(re, im, &mut param.scratch(), &mut out);
+            for (a, b) in out.iter().zip(by_definition(&param, re, im)) {
+                assert!((f64::from(*a) - b).abs() < 1e-6, "size {size}: {a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn pull_back_agrees_with_finite_differences() {
+        for size in [4, 7, 80] {
+            let param = Param::new(size);
+            let mut rng = stream(&[3]);
+            let mut scratch = param.scratch();
+            let n = 3 * size * size;
+            let spectrum: Vec<f32> = param.noise(&mut rng).iter().map(|x| 30.0 * x).collect();
+            let tangent = param.noise(&mut rng);
+            let weights: Vec<f32> = (0..n).map(|_| rng.normal()).collect();
+            let mut image = |spectrum: &[f32]| {
+                let mut rgb = vec![0.0; n];
+                param.image(spectrum, &mut scratch, &mut rgb);
+                rgb
+            };
+            let moved = |sign: f32| -> Vec<f32> {
+                spectrum
+                    .iter()
+                    .zip(&tangent)
+                    .map(|(x, t)| x + sign * t)
+                    .collect()
+            };
+            let (up, down, here) = (image(&moved(1.0)), image(&moved(-1.0)), image(&spectrum));
+            let difference: f64 = (0..n)
+                .map(|k| f64::from(weights[k]) * f64::from(up[k] - down[k]) / 2.0)
+                .sum();
+            let mut gradient = vec![0.0; param.len()];
+            param.pull_back(&here, &mut weights.clone(), &mut scratch, &mut gradient);
+            let slope: f64 = gradient
+                .iter()
+                .zip(&tangent)
+                .map(|(g, t)| f64::from(*g) * f64::from(*t))
+                .sum();
+            let tolerance = 2e-3 * slope.abs().max(1e-2);
+            assert!(
+                (difference - slope).abs() < tolerance,
+                "size {size}: {difference} {slope}"
+            );
+        }
+    }
+
+    #[test]
+    fn fresh_images_are_grey_with_a_little_structure() {
+        let param = Param::new(80);
+        let mut rgb = vec![0.0; 3 * 80 * 80];
+        let spectrum = param.noise(&mut stream(&[1]));
+        param.image(&spectrum, &mut param.scratch(), &mut rgb);
+        let mean = rgb.iter().sum::<f32>() / rgb.len() as f32;
+        let spread =
+            (rgb.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / rgb.len() as f32).sqrt();
+        assert!((mean - 0.5).abs() < 0.02, "{mean}");
+        assert!((0.002..0.05).contains(&spread), "{spread}");
+    }
+
+    #[test]
+    fn adam_climbs_at_its_rate_whatever_the_gradient_s_size() {
+        let (mut x, mut adam) = (vec![0.0; 2], Adam::new(2));
+        for _ in 0..10 {
+            adam.ascend(&mut x, &[1e-3, -50.0], 0.05);
+        }
+        // a constant gradient moves each parameter by the rate per step
+        assert!(
+            (x[0] - 0.5).abs() < 1e-4 && (x[1] + 0.5).abs() < 1e-4,
+            "{x:?}"
+        );
+    }
+}

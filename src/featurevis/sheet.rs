@@ -78,7 +78,10 @@ pub fn palette(icons: &[&Icon]) -> Palette {
         .collect();
     let sample = srgb8_to_oklab(&sample);
     let mut colours = vec![[0; 3]];
-    if let Ok(wu) = WuF32x3::run_slice(&sample, BinnerF32x3::oklab_from_srgb8()) {
+    if sample.is_empty() {
+        // nothing to show yet, but still a palette
+        colours.push([128; 3]);
+    } else if let Ok(wu) = WuF32x3::run_slice(&sample, BinnerF32x3::oklab_from_srgb8()) {
         let cut = wu.palette(PaletteSize::from_u8_clamped(N_COLOURS));
         let means = refine(cut.as_slice(), &sample);
         let means: Vec<Oklab> = means
@@ -352,4 +355,139 @@ fn decode(tile: &Tile, side: usize) -> Result<Vec<u8>, Error> {
     let mut pixels = vec![0; side * side];
     reader.next_frame(&mut pixels)?;
     Ok(pixels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rng::stream;
+    use super::*;
+
+    const SIZE: usize = 6;
+
+    fn icon(seed: u64) -> Icon {
+        let mut rng = stream(&[seed]);
+        let base = [rng.uniform(), rng.uniform(), rng.uniform()];
+        let rgb = (0..SIZE * SIZE * 3)
+            .map(|k| (255.0 * (0.8 * base[k % 3] + 0.2 * rng.uniform())) as u8)
+            .collect();
+        Icon {
+            rgb,
+            score: seed as f32,
+            steps: 8,
+        }
+    }
+
+    fn cells() -> Vec<Cell> {
+        [(0, 0), (0, 3), (0, 4), (2, 2), (5, 1), (7, 7)]
+            .map(|(row, col)| Cell {
+                row,
+                col,
+                n_samples: 1,
+            })
+            .to_vec()
+    }
+
+    fn pixels(sheet: &Icons, cell: Cell) -> Vec<u8> {
+        let side = TILE_SIZE as usize * SIZE;
+        let tile = sheet
+            .tile(cell.row / TILE_SIZE, cell.col / TILE_SIZE)
+            .unwrap();
+        let all = decode(tile, side).unwrap();
+        let top = (cell.row % TILE_SIZE) as usize * SIZE;
+        let left = (cell.col % TILE_SIZE) as usize * SIZE;
+        (0..SIZE)
+            .flat_map(|y| all[(top + y) * side + left..][..SIZE].to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn icons_lie_where_their_cells_are_in_nearly_their_colours() {
+        let drawn: Vec<Icon> = (0..6).map(icon).collect();
+        let palette = palette(&drawn.iter().collect::<Vec<_>>());
+        assert!(palette.colours.len() <= 256);
+        let mapper = Mapper::new(&palette).unwrap();
+        let some: Vec<Option<Icon>> = drawn.iter().cloned().map(Some).collect();
+        let sheet = icons(&cells(), &some, &palette, &mapper, SIZE as u32).unwrap();
+        let places: Vec<(u32, u32)> = sheet.tiles.iter().map(|t| (t.row, t.col)).collect();
+        assert_eq!(places, [(0, 0), (0, 1), (1, 0), (1, 1)]);
+        for (cell, icon) in cells().into_iter().zip(&drawn) {
+            let indices = pixels(&sheet, cell);
+            let mut error = 0.0;
+            for (index, pixel) in indices.iter().zip(icon.rgb.chunks_exact(3)) {
+                assert_ne!(*index, 0, "transparent is for cells without an icon");
+                for (a, b) in palette.colours[usize::from(*index)].iter().zip(pixel) {
+                    error += f32::from(a.abs_diff(*b)).powi(2);
+                }
+            }
+            let rms = (error / icon.rgb.len() as f32).sqrt();
+            assert!(rms < 12.0, "{rms}");
+        }
+        assert_eq!(sheet.steps, vec![8; 6]);
+    }
+
+    #[test]
+    fn cells_without_icon_are_transparent_and_merging_gives_the_same_bytes() {
+        let drawn: Vec<Icon> = (0..6).map(icon).collect();
+        let palette = palette(&drawn.iter().collect::<Vec<_>>());
+        let mapper = Mapper::new(&palette).unwrap();
+        let half: Vec<Option<Icon>> = (0..6)
+            .map(|k| (k % 2 == 0).then(|| drawn[k].clone()))
+            .collect();
+        let mut sheet = icons(&cells(), &half, &palette, &mapper, SIZE as u32).unwrap();
+        assert!(pixels(&sheet, cells()[1]).iter().all(|index| *index == 0));
+        assert!(sheet.tile(1, 1).is_none());
+        assert!(sheet.score[1].is_nan() && sheet.steps[1] == 0);
+        let rest: Vec<(usize, &Icon)> = [1, 3, 5].map(|k| (k, &drawn[k])).to_vec();
+        merge(&mut sheet, &cells(), &rest, &palette, &mapper).unwrap();
+        let whole: Vec<Option<Icon>> = drawn.into_iter().map(Some).collect();
+        let at_once = icons(&cells(), &whole, &palette, &mapper, SIZE as u32).unwrap();
+        assert_eq!(sheet, at_once);
+    }
+
+    #[test]
+    fn few_colours_are_kept_exactly() {
+        let mut drawn = icon(1);
+        for (k, pixel) in drawn.rgb.chunks_exact_mut(3).enumerate() {
+            pixel.copy_from_slice(if k % 2 == 0 {
+                &[255, 0, 0]
+            } else {
+                &[0, 40, 90]
+            });
+        }
+        let palette = palette(&[&drawn]);
+        let mapper = Mapper::new(&palette).unwrap();
+        for colour in [[255, 0, 0], [0, 40, 90]] {
+            let index = usize::from(mapper.index(colour));
+            for (a, b) in palette.colours[index].iter().zip(colour) {
+                assert!(
+                    a.abs_diff(b) <= 1,
+                    "{:?} {colour:?}",
+                    palette.colours[index]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let drawn = icon(1);
+        let palette = palette(&[&drawn]);
+        let mapper = Mapper::new(&palette).unwrap();
+        let one = vec![Some(drawn)];
+        let wrong = icons(&cells(), &one, &palette, &mapper, SIZE as u32);
+        assert!(matches!(
+            wrong,
+            Err(Error::WrongCount { cells: 6, icons: 1 })
+        ));
+        let wrong = icons(&cells()[..1], &one, &palette, &mapper, 5);
+        assert!(matches!(wrong, Err(Error::WrongSize { cell: 0, .. })));
+        assert!(matches!(
+            Mapper::new(&Palette::default()),
+            Err(Error::BadPalette(0))
+        ));
+        let nothing = super::palette(&[]);
+        let mapper = Mapper::new(&nothing).unwrap();
+        let sheet = icons(&cells(), &vec![None; 6], &nothing, &mapper, 80).unwrap();
+        assert!(sheet.tiles.is_empty() && sheet.steps.len() == 6);
+    }
 }

@@ -224,3 +224,109 @@ fn bilinear(draw: &Draw, size: usize, y: f32, x: f32) -> Tap {
     }
     tap
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rng::stream;
+    use super::*;
+
+    const FORMS: [TransformForm; 2] = [TransformForm::Recipe, TransformForm::Notebook];
+
+    #[test]
+    fn transpose_is_the_transpose() {
+        for form in FORMS {
+            for (seed, size) in [(1, 80), (2, 33), (3, 9), (4, 96)] {
+                let mut rng = stream(&[seed]);
+                let map = Resampling::new(&Draw::new(form, size, &mut rng), size);
+                let n_out = map.out_size * map.out_size;
+                let x: Vec<f32> = (0..size * size).map(|_| rng.normal()).collect();
+                let y: Vec<f32> = (0..n_out).map(|_| rng.normal()).collect();
+                let (mut at_x, mut at_zero) = (vec![0.0; n_out], vec![0.0; n_out]);
+                map.apply(&x, 2.5, 0.3, &mut at_x);
+                map.apply(&vec![0.0; size * size], 2.5, 0.3, &mut at_zero);
+                let mut pulled = vec![0.0; size * size];
+                map.add_transpose(&y, 2.5, &mut pulled);
+                let inner = |a: &[f32], b: &[f32]| -> f64 {
+                    a.iter()
+                        .zip(b)
+                        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+                        .sum()
+                };
+                let forward = inner(&at_x, &y) - inner(&at_zero, &y);
+                let backward = inner(&x, &pulled);
+                assert!(
+                    (forward - backward).abs() < 1e-2,
+                    "{form:?} {size}: {forward} {backward}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_constant_image_stays_constant_where_the_image_is() {
+        for form in FORMS {
+            for seed in 0..20 {
+                let draw = Draw::new(form, 80, &mut stream(&[seed]));
+                let map = Resampling::new(&draw, 80);
+                let mut out = vec![0.0; map.out_size * map.out_size];
+                map.apply(&[0.7; 80 * 80], 1.0, 0.0, &mut out);
+                let (middle, n) = (map.out_size / 2, map.out_size);
+                for row in middle - 10..middle + 10 {
+                    for value in &out[row * n + middle - 10..row * n + middle + 10] {
+                        assert!((value - 0.7).abs() < 1e-5, "{form:?}: {value}");
+                    }
+                }
+                // weights and padding share out one unit, or there is nothing
+                for tap in &map.taps {
+                    let padded = tap.constant / draw.pad_value;
+                    let sum = tap.weight.iter().sum::<f32>() + padded;
+                    assert!(sum.abs() < 1e-5 || (sum - 1.0).abs() < 1e-5, "{sum}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_published_chains() {
+        let sizes = |form| {
+            (0..300).map(move |seed| {
+                Resampling::new(&Draw::new(form, 80, &mut stream(&[seed])), 80).out_size
+            })
+        };
+        assert!(sizes(TransformForm::Recipe).all(|n| n == 80));
+        assert!(sizes(TransformForm::Notebook).all(|n| (32..=51).contains(&n)));
+        assert!(sizes(TransformForm::Notebook).any(|n| n < 38));
+        assert!(sizes(TransformForm::Notebook).any(|n| n > 48));
+    }
+
+    #[test]
+    fn identity_is_the_image() {
+        let image: Vec<f32> = (0..49).map(|v| v as f32).collect();
+        let mut out = vec![0.0; 49];
+        Resampling::new(&Draw::identity(), 7).apply(&image, 1.0, 0.0, &mut out);
+        assert_eq!(out, image);
+    }
+
+    #[test]
+    fn a_quarter_turn_moves_the_top_to_the_right() {
+        let draw = Draw {
+            angle: 90.0,
+            ..Draw::identity()
+        };
+        let mut image = vec![0.0; 25];
+        image[2] = 1.0;
+        let mut out = vec![0.0; 25];
+        Resampling::new(&draw, 5).apply(&image, 1.0, 0.0, &mut out);
+        assert!((out[2 * 5 + 4] - 1.0).abs() < 1e-5, "{out:?}");
+    }
+
+    #[test]
+    fn tiny_icons_have_transforms_too() {
+        for form in FORMS {
+            for size in 1..20 {
+                let map = Resampling::new(&Draw::new(form, size, &mut stream(&[5])), size);
+                assert!(map.out_size >= 1 && map.out_size <= size + 4);
+            }
+        }
+    }
+}
