@@ -18,7 +18,8 @@ pub enum Error {
     Blocks(#[from] viuer::ViuError),
 }
 
-/// Prints `picture` `columns` wide at the cursor, which must be at the start of a line, and ends on a fresh line.
+/// Prints `picture` `columns` wide (less where it would be taller than the screen) at the cursor, which must be at
+/// the start of a line, and ends on a fresh line.
 /// Returns false, with nothing printed, when the terminal takes no pictures.
 ///
 /// kitty graphics are our own encoder's (the usual one probes without a time limit and marks a small picture as
@@ -31,10 +32,16 @@ pub fn print(
     columns: u16,
     capabilities: &Capabilities,
 ) -> Result<bool, Error> {
-    let rows = rows(picture, columns, capabilities.cell_pixels);
+    let mut columns = columns.max(1);
+    let mut rows = rows(picture, columns, capabilities.cell_pixels);
     match capabilities.protocol {
         Protocol::None => return Ok(false),
         Protocol::Kitty => {
+            if let Some(most) = most_rows().filter(|&most| rows > most) {
+                // A taller picture would be cut off and would lie over the text below it.
+                columns = (u32::from(columns) * u32::from(most) / u32::from(rows)).max(1) as u16;
+                rows = most;
+            }
             let mut png = Vec::new();
             picture.write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png)?;
             // The lines are made first, so that a picture at the bottom of the screen scrolls what is above it.
@@ -73,6 +80,12 @@ fn blocks(picture: &RgbaImage, columns: u16, rows: u16, true_colour: bool) -> Re
     };
     viuer::print(&DynamicImage::ImageRgba8(small), &config)?;
     Ok(())
+}
+
+/// Rows of the terminal that a picture may fill, one less than there are.
+fn most_rows() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    size.ws_row.checked_sub(1).filter(|&rows| rows > 0)
 }
 
 /// Rows that keep the picture's shape, at least one.

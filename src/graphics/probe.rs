@@ -13,7 +13,7 @@ mod decide;
 mod late;
 mod replies;
 
-pub use ask::{Error, ask, probe};
+pub use ask::{Error, Patience, ask, probe};
 pub use decide::{Choice, Hints, decide};
 pub use late::LateReplies;
 pub use replies::{Graphics, Replies, parse};

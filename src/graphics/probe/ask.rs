@@ -24,15 +24,16 @@ pub enum Error {
 
 /// How long to wait for the last answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Patience {
+pub struct Patience {
     /// Until the first byte.
-    silent: Duration,
+    pub silent: Duration,
     /// In all, once something came: a slow line delivers the answers together, but not at once.
-    total: Duration,
+    pub total: Duration,
 }
 
 impl Patience {
-    fn new(hints: &Hints) -> Self {
+    /// One second on this machine, three over SSH, where a round trip may take that long.
+    pub fn of(hints: &Hints) -> Self {
         let silent = if hints.ssh { 3000 } else { 1000 };
         Self {
             silent: Duration::from_millis(silent),
@@ -63,7 +64,7 @@ pub fn probe(hints: &Hints, choice: Choice) -> Result<Capabilities, Error> {
         return Ok(decide(&Replies::default(), &hints, choice));
     }
     let raw = terminal::Raw::enter(&tty)?;
-    let asked = ask(tty.as_fd(), tty.as_fd(), &hints);
+    let asked = ask(tty.as_fd(), &hints, Patience::of(&hints));
     let outstanding = asked.as_ref().map_or(true, |(_, outstanding)| *outstanding);
     raw.leave(outstanding)?;
     let (replies, outstanding) = asked?;
@@ -74,18 +75,17 @@ pub fn probe(hints: &Hints, choice: Choice) -> Result<Capabilities, Error> {
     })
 }
 
-/// Writes the question to `output` and reads `input` until the last answer or the deadline. Also tells whether
+/// Writes the question to `tty` and reads until the last answer or the deadline. Also tells whether
 /// answers are still outstanding. The terminal is in raw mode.
 ///
 /// # Errors
 /// When reading or writing fails, or Ctrl-C is read.
 pub fn ask(
-    input: BorrowedFd<'_>,
-    output: BorrowedFd<'_>,
+    tty: BorrowedFd<'_>,
     hints: &Hints,
+    patience: Patience,
 ) -> Result<(Replies, bool), Error> {
-    terminal::write_all(output, &question(hints))?;
-    let patience = Patience::new(hints);
+    terminal::write_all(tty, &question(hints))?;
     let start = Instant::now();
     let mut bytes = Vec::new();
     loop {
@@ -95,11 +95,11 @@ pub fn ask(
             patience.total
         };
         let left = limit.saturating_sub(start.elapsed());
-        if left.is_zero() || !readable(input, left)? {
+        if left.is_zero() || !readable(tty, left)? {
             break;
         }
         let mut chunk = [0; 1024];
-        let n = match rustix::io::read(input, &mut chunk) {
+        let n = match rustix::io::read(tty, &mut chunk) {
             // The other side has hung up.
             Ok(0) | Err(rustix::io::Errno::IO) => break,
             Ok(n) => n,
@@ -119,12 +119,12 @@ pub fn ask(
 }
 
 /// Waits for input; false when `timeout` passes without any.
-fn readable(input: BorrowedFd<'_>, timeout: Duration) -> Result<bool, Error> {
+fn readable(tty: BorrowedFd<'_>, timeout: Duration) -> Result<bool, Error> {
     let timeout = Timespec {
         tv_sec: timeout.as_secs() as i64,
         tv_nsec: i64::from(timeout.subsec_nanos()),
     };
-    match poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&timeout)) {
+    match poll(&mut [PollFd::new(&tty, PollFlags::IN)], Some(&timeout)) {
         Ok(n) => Ok(n > 0),
         // The caller looks at the clock again.
         Err(rustix::io::Errno::INTR) => Ok(true),
@@ -136,10 +136,12 @@ fn readable(input: BorrowedFd<'_>, timeout: Duration) -> Result<bool, Error> {
 fn question(hints: &Hints) -> Vec<u8> {
     let mut text = Vec::new();
     if !hints.prints_strings() {
+        // Some multiplexers take the next line for a window title: keep the title and put it back.
+        text.extend_from_slice(b"\x1b[22;2t");
         // Would it draw an indexed PNG sent over the line? (`a=q` asks without keeping or showing it.)
         text.extend_from_slice(b"\x1b_Gi=4211,a=q,t=d,f=100;");
         text.extend_from_slice(TEST_PICTURE.as_bytes());
-        text.extend_from_slice(b"\x1b\\");
+        text.extend_from_slice(b"\x1b\\\x1b[23;2t");
         // XTVERSION; then: is a 24-bit background kept as it was set?
         text.extend_from_slice(b"\x1b[>0q");
         text.extend_from_slice(b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[0m");
