@@ -12,11 +12,13 @@
 
 pub mod action;
 pub mod camera;
+mod event;
 pub mod focus;
 pub mod keymap;
 pub mod panes;
 pub mod pictures;
 pub mod placement;
+mod run;
 pub mod search;
 pub mod state;
 pub mod update;
@@ -24,11 +26,13 @@ pub mod view;
 
 pub use action::{Action, Effect, Message};
 pub use placement::placements;
+pub use run::{Error, run};
 pub use state::{Screen, State};
 pub use update::update;
 pub use view::view;
 
 use crate::atlas::Atlas;
+use crate::graphics::Capabilities;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -62,4 +66,15 @@ pub struct Source {
     pub initial: Option<Arc<Atlas>>,
     /// News. A closed channel only means that there will be none.
     pub updates: Receiver<Update>,
+}
+
+/// How to show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// What the terminal can do; ask it before the explorer starts, while nothing else reads it.
+    pub capabilities: Capabilities,
+    /// May text be coloured (`NO_COLOR`, `--color`)?
+    pub colour: bool,
+    /// What to call the atlas on the screen.
+    pub name: String,
 }

@@ -116,10 +116,10 @@ pub enum Message {
 pub enum Effect {
     /// Leave the explorer.
     Quit,
-    /// Send everything again to a terminal that may have lost it.
-    Redraw,
+    /// The screen was resized: text and placements again, the terminal still has the pictures.
+    PlaceAgain,
+    /// The terminal may have lost everything: send it again.
+    StartAfresh,
     /// Give the terminal back and stop until the shell continues us.
     Suspend,
-    /// Pictures of an older atlas may be forgotten: keep only those that [`super::pictures`] still knows.
-    Forget,
 }

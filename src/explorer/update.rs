@@ -26,7 +26,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
                 fit(state);
             }
             follow(state);
-            vec![Effect::Redraw]
+            vec![Effect::PlaceAgain]
         }
         Message::Update(news) => absorb(state, news),
         Message::Ignored => {
@@ -52,7 +52,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
 fn act(state: &mut State, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => return vec![Effect::Quit],
-        Action::Redraw => return vec![Effect::Redraw],
+        Action::Redraw => return vec![Effect::StartAfresh],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::HelpClose | Action::SearchCancel => state.overlay = None,
@@ -474,7 +474,7 @@ fn absorb(state: &mut State, news: Update) -> Vec<Effect> {
     match news {
         Update::Atlas(atlas) => {
             replace_atlas(state, atlas);
-            vec![Effect::Forget]
+            Vec::new()
         }
         Update::Progress {
             stage,
