@@ -4,7 +4,7 @@ use super::args::TrainDemoArgs;
 use super::interrupt::Interrupt;
 use super::progress::Report;
 use super::{Failure, build, output};
-use crate::train::{TrainError, TrainRecipe, demo};
+use crate::train::{self, TrainError, TrainRecipe};
 use std::fmt::Write as _;
 
 pub(super) fn run(args: &TrainDemoArgs) -> Result<(), Failure> {
@@ -13,7 +13,7 @@ pub(super) fn run(args: &TrainDemoArgs) -> Result<(), Failure> {
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     recipe.epochs = args.epochs.map_or(recipe.epochs, |epochs| epochs as usize);
     let report = Report::new(Interrupt::listen()?);
-    let trained = demo::demo(&recipe, &args.output, &report);
+    let trained = train::demo(&recipe, &args.output, &report);
     report.finish();
     let result = match trained {
         Ok(result) => result,
