@@ -16,8 +16,7 @@ pub(super) fn man() -> Result<(), Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        let name = format!("atlascope-{}", sub.get_name());
-        let sub = sub.clone().name(name.clone()).bin_name(name.replacen('-', " ", 1));
+        let sub = sub.clone().bin_name(format!("atlascope {}", sub.get_name()));
         let man = clap_mangen::Man::new(sub);
         man.render_name_section(&mut page)?;
         man.render_synopsis_section(&mut page)?;

@@ -1,7 +1,7 @@
 //! `atlascope explore`: the explorer on a file, or on a build that is still running.
 
 use super::args::{ExploreArgs, ProtocolArg};
-use super::{Failure, open};
+use super::{Failure, open, output};
 use crate::atlas::Atlas;
 use crate::explorer::{self, Options, Source, Update};
 use crate::graphics::probe::{self, Capabilities, Choice, Hints};
@@ -34,7 +34,7 @@ pub(super) fn explore(
 ) -> Result<(), Failure> {
     require_terminal()?;
     let capabilities = probe(protocol)?;
-    explorer::run(Source { initial, updates }, Options { name: name.to_owned(), capabilities })?;
+    explorer::run(Source { initial, updates }, &Options { name: name.to_owned(), colour: !output::colours_unwanted(), capabilities })?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 use ndarray::{Array1, Array2};
 
 /// Neighbourhood size and number of queries of the quality numbers.
-const QUALITY: (usize, usize) = (15, 1000);
+const QUALITY: (u32, u32) = (15, 1000);
 /// Components kept per sample.
 const N_COMPONENTS: usize = 64;
 

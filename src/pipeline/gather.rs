@@ -1,6 +1,6 @@
 //! Stage 1: images → activations, attributions, predictions, in chunks of images.
 
-use super::workspace::{Fingerprint, StageFolder, Tensors};
+use super::workspace::{Fingerprint, Tensors};
 use super::{COLLECT, Job, PipelineError, Workspace};
 use crate::atlas::{Class, ClassId, Images};
 use crate::collect::{self, Chunk, LayerChunk, Plan, Prepared};

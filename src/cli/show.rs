@@ -1,0 +1,3 @@
+//! `atlascope show`.
+use super::{Failure, args::ShowArgs};
+pub(super) fn run(_args: &ShowArgs) -> Result<(), Failure> { Err(Failure::failed("not yet")) }
