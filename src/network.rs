@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod ops;
 pub mod weights;
 
+mod cone;
 mod reference;
 
 pub use graph::{Extent, Graph, Layer, Node, NodeId, Op};
@@ -20,6 +21,7 @@ pub use input::{Channels, InputSpec, Resize};
 
 use crate::atlas::{Class, Relaxation};
 use candle_core::{DType, Device, Tensor};
+use cone::Cone;
 use ndarray::Array2;
 
 /// What can go wrong in a network.
@@ -257,7 +259,7 @@ impl Network {
         let logits = self.logits.ok_or_else(|| {
             NetworkError::BadGraph(format!("{} has no classes to attribute to", self.name))
         })?;
-        let (b, depth, rows, cols) = activation.dims4()?;
+        let (b, _, rows, cols) = activation.dims4()?;
         if b != 1 {
             return Err(NetworkError::BadInput(format!(
                 "attribution looks at one image at a time, not {b}"
@@ -271,18 +273,9 @@ impl Network {
         let graph = &self.graph;
         let primals = reference::primals(graph, tap, activation, logits, relaxation)?;
         let mut out = Vec::with_capacity(positions.len() * self.classes.len());
+        let cone = Cone::new(graph, (tap, logits), activation, &primals, relaxation)?;
         for positions in positions.chunks(POSITIONS_AT_ONCE) {
-            let tangents = positions
-                .iter()
-                .map(|&(row, col)| {
-                    let h = activation.narrow(2, row, 1)?.narrow(3, col, 1)?;
-                    let h = h.pad_with_zeros(2, row, rows - row - 1)?;
-                    h.pad_with_zeros(3, col, cols - col - 1)
-                })
-                .collect::<candle_core::Result<Vec<_>>>()?;
-            let tangents = Tensor::cat(&tangents, 0)?;
-            debug_assert_eq!(tangents.dims()[1..], [depth, rows, cols]);
-            let change = reference::jvp(graph, tap, &primals, &tangents, logits, relaxation)?;
+            let change = cone.run(activation, positions)?;
             out.extend(change.flatten_all()?.to_vec1::<f32>()?);
         }
         Array2::from_shape_vec((positions.len(), self.classes.len()), out)
