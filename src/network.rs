@@ -9,16 +9,18 @@ pub mod graph;
 pub mod inception_v1;
 pub mod input;
 pub mod kernels;
+pub mod manifest;
 pub mod ops;
 pub mod weights;
 
 mod reference;
 
-pub use graph::{Graph, Layer, Node, NodeId, Op};
+pub use graph::{Extent, Graph, Layer, Node, NodeId, Op};
 pub use input::{Channels, InputSpec, Resize};
 
-use crate::atlas::Class;
-use candle_core::Device;
+use crate::atlas::{Class, Relaxation};
+use candle_core::{DType, Device, Tensor};
+use ndarray::Array2;
 
 /// What can go wrong in a network.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +62,12 @@ pub enum NetworkError {
         /// Names of taps, nearest first.
         nearest: Vec<String>,
     },
-    /// The node cannot serve as a tap.
+    /// A graph whose parts do not fit, or a node that cannot do what was asked of it.
     #[error("{0}")]
     BadGraph(String),
+    /// Images or activations that the network cannot take.
+    #[error("{0}")]
+    BadInput(String),
     /// An error of candle, with its shapes.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
@@ -100,4 +105,244 @@ pub struct Network {
     pub device: Device,
     /// Who computes.
     pub compute: Compute,
+    /// Value sizes at the input's size, by node.
+    extents: Vec<Extent>,
+}
+
+/// Positions whose tangents run together in [`Network::attribution`].
+const POSITIONS_AT_ONCE: usize = 32;
+
+impl Network {
+    /// A network without classes yet. All tensors of `graph` must lie on `device`.
+    ///
+    /// # Errors
+    /// A graph whose nodes do not fit each other at the input's size.
+    pub fn new(
+        name: impl Into<String>,
+        graph: Graph,
+        input: InputSpec,
+        device: Device,
+    ) -> Result<Self> {
+        let extents = graph.extents((input.size, input.size))?;
+        Ok(Self {
+            name: name.into(),
+            graph,
+            input,
+            classes: Vec::new(),
+            logits: None,
+            weights_sha256: String::new(),
+            device,
+            compute: Compute::default(),
+            extents,
+        })
+    }
+
+    /// Names the node with the logits and its classes.
+    ///
+    /// # Errors
+    /// Another number of classes than the node has features.
+    pub fn with_classes(mut self, logits: NodeId, classes: Vec<Class>) -> Result<Self> {
+        let extent = self.extents.get(logits.0).copied();
+        let expected = Extent {
+            channels: classes.len(),
+            map: None,
+        };
+        if extent != Some(expected) {
+            return Err(NetworkError::BadGraph(format!(
+                "{} classes for logits of {extent:?}",
+                classes.len()
+            )));
+        }
+        self.logits = Some(logits);
+        self.classes = classes;
+        Ok(self)
+    }
+
+    /// Says which weights these are.
+    #[must_use]
+    pub fn with_weights_sha256(mut self, sha256: impl Into<String>) -> Self {
+        self.weights_sha256 = sha256.into();
+        self
+    }
+
+    /// Chooses who computes.
+    #[must_use]
+    pub fn with_compute(mut self, compute: Compute) -> Self {
+        self.compute = compute;
+        self
+    }
+
+    /// The layer called `name`; every node with positions can be one.
+    ///
+    /// # Errors
+    /// [`NetworkError::UnknownLayer`] with the nearest names first.
+    pub fn layer(&self, name: &str) -> Result<Layer> {
+        self.graph
+            .find(name)
+            .and_then(|id| self.layer_of(id))
+            .ok_or_else(|| NetworkError::UnknownLayer {
+                name: name.to_owned(),
+                nearest: self.nearest_layers(name),
+            })
+    }
+
+    /// The layers worth an atlas, shallow to deep.
+    pub fn layers(&self) -> Vec<Layer> {
+        let ends = self.graph.block_ends.iter();
+        ends.filter_map(|&id| self.layer_of(id)).collect()
+    }
+
+    /// Values at `taps` for preprocessed images `[b, 3, h, w]`; nothing that they do not need is computed.
+    /// Images may have any size down to what the windows up to the taps need.
+    ///
+    /// # Errors
+    /// Images of another shape, or too small.
+    pub fn forward(&self, images: &Tensor, taps: &[NodeId]) -> Result<Vec<Tensor>> {
+        self.check_images(images)?;
+        reference::forward(&self.graph, NodeId(0), images, taps)
+    }
+
+    /// The activation at `tap` and the gradient to the images of an objective: `objective` is called once with the
+    /// activation and returns the objective's gradient to it.
+    ///
+    /// # Errors
+    /// As [`Self::forward`], whatever `objective` returns, and a gradient of another shape than the activation's.
+    pub fn vjp(
+        &self,
+        images: &Tensor,
+        tap: NodeId,
+        objective: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
+        self.check_images(images)?;
+        reference::vjp(&self.graph, images, tap, objective)
+    }
+
+    /// Pushes tangents `[p, c, h, w]` at `from` forward to `to`, linearised at one activation `primal`
+    /// `[1, c, h, w]` of `from`. Only nodes between the two are run.
+    ///
+    /// # Errors
+    /// A `to` that does not follow from `from` alone, and shapes that do not fit.
+    pub fn jvp(
+        &self,
+        from: NodeId,
+        primal: &Tensor,
+        tangents: &Tensor,
+        to: NodeId,
+        relaxation: Relaxation,
+    ) -> Result<Tensor> {
+        if primal.dim(0)? != 1 || primal.dims()[1..] != tangents.dims()[1..] {
+            return Err(NetworkError::BadInput(format!(
+                "tangents {:?} at an activation {:?}",
+                tangents.dims(),
+                primal.dims()
+            )));
+        }
+        let primals = reference::primals(&self.graph, from, primal, to, relaxation)?;
+        reference::jvp(&self.graph, from, &primals, tangents, to, relaxation)
+    }
+
+    /// How much each position of one image speaks for each class: h · ∂logit/∂h at that position, for all classes
+    /// by one jvp whose tangent is the activation at the position and zero elsewhere. Positions × classes, in
+    /// logits; `activation` is `[1, c, h, w]` at `tap`, positions are (row, column).
+    ///
+    /// # Errors
+    /// A network without classes, a `tap` that other paths bypass, a position outside the map.
+    pub fn attribution(
+        &self,
+        tap: NodeId,
+        activation: &Tensor,
+        positions: &[(usize, usize)],
+        relaxation: Relaxation,
+    ) -> Result<Array2<f32>> {
+        let logits = self.logits.ok_or_else(|| {
+            NetworkError::BadGraph(format!("{} has no classes to attribute to", self.name))
+        })?;
+        let (b, depth, rows, cols) = activation.dims4()?;
+        if b != 1 {
+            return Err(NetworkError::BadInput(format!(
+                "attribution looks at one image at a time, not {b}"
+            )));
+        }
+        if let Some((row, col)) = positions.iter().find(|&&(r, c)| r >= rows || c >= cols) {
+            return Err(NetworkError::BadInput(format!(
+                "position {row}, {col} lies outside the {rows} × {cols} map"
+            )));
+        }
+        let graph = &self.graph;
+        let primals = reference::primals(graph, tap, activation, logits, relaxation)?;
+        let mut out = Vec::with_capacity(positions.len() * self.classes.len());
+        for positions in positions.chunks(POSITIONS_AT_ONCE) {
+            let tangents = positions
+                .iter()
+                .map(|&(row, col)| {
+                    let h = activation.narrow(2, row, 1)?.narrow(3, col, 1)?;
+                    let h = h.pad_with_zeros(2, row, rows - row - 1)?;
+                    h.pad_with_zeros(3, col, cols - col - 1)
+                })
+                .collect::<candle_core::Result<Vec<_>>>()?;
+            let tangents = Tensor::cat(&tangents, 0)?;
+            debug_assert_eq!(tangents.dims()[1..], [depth, rows, cols]);
+            let change = reference::jvp(graph, tap, &primals, &tangents, logits, relaxation)?;
+            out.extend(change.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Array2::from_shape_vec((positions.len(), self.classes.len()), out)
+            .map_err(|error| NetworkError::BadGraph(format!("attribution: {error}")))
+    }
+
+    fn check_images(&self, images: &Tensor) -> Result<()> {
+        if images.rank() == 4 && images.dims()[1] == 3 && images.dtype() == DType::F32 {
+            return Ok(());
+        }
+        Err(NetworkError::BadInput(format!(
+            "{} takes f32 images [batch, 3, rows, columns], not {:?} {:?}",
+            self.name,
+            images.dtype(),
+            images.dims()
+        )))
+    }
+
+    fn layer_of(&self, id: NodeId) -> Option<Layer> {
+        let extent = self.extents[id.0];
+        let (receptive_field, stride) = self.graph.receptive_fields()[id.0];
+        Some(Layer {
+            id,
+            name: self.graph.node(id).name.clone(),
+            depth: extent.channels,
+            map_size: extent.map?,
+            receptive_field,
+            stride,
+        })
+    }
+
+    /// Block ends by edit distance, behind up to three other nodes that are nearer than any of them.
+    fn nearest_layers(&self, name: &str) -> Vec<String> {
+        let distance = |id: &NodeId| edit_distance(&self.graph.node(*id).name, name);
+        let mut ends = self.graph.block_ends.clone();
+        ends.sort_by_key(distance);
+        let nearest_end = ends.first().map_or(usize::MAX, distance);
+        let mut others: Vec<NodeId> = (1..self.graph.nodes.len())
+            .map(NodeId)
+            .filter(|id| self.extents[id.0].map.is_some() && distance(id) < nearest_end)
+            .collect();
+        others.sort_by_key(distance);
+        others.truncate(3);
+        let ids = others.into_iter().chain(ends);
+        ids.map(|id| self.graph.node(id).name.clone()).collect()
+    }
+}
+
+/// Levenshtein's distance in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
 }

@@ -1,6 +1,7 @@
 //! The graph: named nodes in topological order, each with one operator and its inputs.
 
-use super::{NetworkError, Result, ops};
+use super::ops::{self, Window};
+use super::{NetworkError, Result};
 
 /// Index of a node in its graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,7 +67,107 @@ pub struct Layer {
     pub stride: usize,
 }
 
+/// What one image's value at a node looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Channels, or features once there are no positions any more.
+    pub channels: usize,
+    /// Rows and columns; `None` for `[batch, features]`.
+    pub map: Option<(usize, usize)>,
+}
+
+impl Op {
+    /// The windows that slide over the input, for the operators that have them.
+    pub fn window(&self) -> Option<Window> {
+        match self {
+            Op::Conv(conv) => Some(conv.window()),
+            Op::MaxPool(pool) => Some(pool.window()),
+            Op::AvgPool(pool) => Some(pool.window()),
+            _ => None,
+        }
+    }
+
+    /// What comes out for these inputs, or why they do not fit.
+    fn extent(&self, inputs: &[Extent]) -> std::result::Result<Extent, String> {
+        if matches!(self, Op::Input) {
+            return Err("an input reads nothing".into());
+        }
+        let first = *inputs.first().ok_or("it reads nothing")?;
+        if inputs.len() > 1 && !matches!(self, Op::Concat) {
+            return Err(format!("it takes one input and has {}", inputs.len()));
+        }
+        let map = || first.map.ok_or("its input has no positions");
+        let channels = match self {
+            Op::Conv(conv) => {
+                let (out, per_group, ..) = conv.weight.dims4().map_err(|e| e.to_string())?;
+                let groups = conv.groups.max(1);
+                if per_group * groups != first.channels || out % groups != 0 {
+                    return Err(format!(
+                        "its kernel reads {per_group} × {groups} channels, its input has {}",
+                        first.channels
+                    ));
+                }
+                if conv.bias.dims() != [out] {
+                    return Err(format!(
+                        "its bias has shape {:?}, it has {out} channels",
+                        conv.bias.dims()
+                    ));
+                }
+                out
+            }
+            Op::Linear(linear) => {
+                let (out, features) = linear.weight.dims2().map_err(|e| e.to_string())?;
+                if features != first.channels || first.map.is_some() {
+                    return Err(format!(
+                        "it reads {features} features, its input is {first:?}"
+                    ));
+                }
+                out
+            }
+            Op::Concat => {
+                let map = map()?;
+                if let Some(other) = inputs.iter().find(|other| other.map != Some(map)) {
+                    return Err(format!("it joins maps of {map:?} and {:?}", other.map));
+                }
+                inputs.iter().map(|input| input.channels).sum()
+            }
+            Op::Lrn(lrn) if lrn.size % 2 == 0 => {
+                return Err(format!("its window of {} channels is not odd", lrn.size));
+            }
+            _ => first.channels,
+        };
+        let map = match (self, self.window()) {
+            (_, Some(window)) => {
+                let size = map()?;
+                let output = window.output(size).ok_or_else(|| {
+                    format!("its windows {window:?} do not fit a map of {size:?}")
+                })?;
+                Some(output)
+            }
+            (Op::GlobalAvgPool | Op::Linear(_), _) => None,
+            _ => first.map,
+        };
+        if matches!(self, Op::GlobalAvgPool) {
+            first.map.ok_or("its input has no positions")?;
+        }
+        Ok(Extent { channels, map })
+    }
+}
+
 impl Graph {
+    /// A graph with only the input, called `input`, whose id comes along.
+    pub fn with_input() -> (Self, NodeId) {
+        let graph = Self {
+            nodes: vec![Node {
+                name: "input".into(),
+                op: Op::Input,
+                inputs: Vec::new(),
+            }],
+            block_ends: Vec::new(),
+        };
+        (graph, NodeId(0))
+    }
+
     /// Adds a node and returns its id.
     ///
     /// # Errors
@@ -103,5 +204,100 @@ impl Graph {
     /// The node with this id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
+    }
+
+    /// The value's extent at every node when the input has three channels and `size` rows and columns.
+    ///
+    /// # Errors
+    /// A node whose inputs do not fit its operator.
+    pub fn extents(&self, size: (usize, usize)) -> Result<Vec<Extent>> {
+        let mut extents: Vec<Extent> = Vec::with_capacity(self.nodes.len());
+        for (idx, node) in self.nodes.iter().enumerate() {
+            let extent = if idx == 0 {
+                match node.op {
+                    Op::Input => Ok(Extent {
+                        channels: 3,
+                        map: Some(size),
+                    }),
+                    _ => Err("the first node must be the input".into()),
+                }
+            } else {
+                let inputs: Vec<_> = node.inputs.iter().map(|input| extents[input.0]).collect();
+                node.op.extent(&inputs)
+            };
+            extents.push(
+                extent.map_err(|why| NetworkError::BadGraph(format!("{}: {why}", node.name)))?,
+            );
+        }
+        Ok(extents)
+    }
+
+    /// Per node the theoretical receptive field in input pixels and the input pixels between neighbouring
+    /// positions (Araujo et al. 2019): a window of k elements that are j pixels apart sees (k − 1) j more,
+    /// and a step of s makes them s j apart.
+    pub fn receptive_fields(&self) -> Vec<(usize, usize)> {
+        let mut fields: Vec<(usize, usize)> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let inputs = node.inputs.iter().map(|input| fields[input.0]);
+            let (field, stride) = inputs
+                .reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))
+                .unwrap_or((1, 1));
+            fields.push(match node.op.window() {
+                Some(window) => (
+                    field + (window.kernel[0].max(window.kernel[1]) - 1) * stride,
+                    stride * window.stride[0].max(window.stride[1]),
+                ),
+                None => (field, stride),
+            });
+        }
+        fields
+    }
+
+    /// The nodes that must be computed to get from `start` (whose value is given) to `targets`; `start` counts.
+    ///
+    /// # Errors
+    /// A target that also depends on the input past `start`.
+    pub(super) fn between(&self, start: NodeId, targets: &[NodeId]) -> Result<Vec<bool>> {
+        let mut needed = vec![false; self.nodes.len()];
+        for target in targets {
+            if target.0 >= needed.len() {
+                return Err(NetworkError::BadGraph(format!(
+                    "the network has {} nodes and none of index {}",
+                    needed.len(),
+                    target.0
+                )));
+            }
+            needed[target.0] = true;
+        }
+        for idx in (start.0 + 1..needed.len()).rev() {
+            if needed[idx] {
+                for input in &self.nodes[idx].inputs {
+                    needed[input.0] = true;
+                }
+            }
+        }
+        if let Some(past) = (0..start.0).find(|&idx| needed[idx]) {
+            return Err(NetworkError::BadGraph(format!(
+                "{} does not follow from {} alone, it also needs {}; take the end of a block",
+                targets
+                    .first()
+                    .map_or("nothing", |target| self.node(*target).name.as_str()),
+                self.node(start).name,
+                self.nodes[past].name
+            )));
+        }
+        needed[start.0] = true;
+        Ok(needed)
+    }
+
+    /// How many of the `needed` nodes read each node.
+    pub(super) fn readers(&self, needed: &[bool]) -> Vec<usize> {
+        let mut readers = vec![0; self.nodes.len()];
+        for (node, _) in self.nodes.iter().zip(needed).filter(|(_, needed)| **needed) {
+            for input in &node.inputs {
+                readers[input.0] += 1;
+            }
+        }
+        readers
     }
 }

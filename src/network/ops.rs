@@ -1,66 +1,26 @@
 //! Operators: one file each, with forward, vjp and jvp side by side.
+//!
+//! Everything here is single precision and NCHW. *vjp* pulls a cotangent of the output back to the input
+//! (weights are constants and get no gradient); *jvp* pushes a tangent of the input forward. Where an operator
+//! is not linear both need the primal (the value at which they linearise); a jvp takes one primal for a whole
+//! batch of tangents, so that many directions at one image cost one forward pass.
+//!
+//! candle's own rules are not used: its pools know neither padding nor a rounded-up size and have no or wrong
+//! gradients, and its convolution always computes the gradient of the kernel as well. On the CPU pools read
+//! the tensors' memory directly; on other devices they are sums and maxima of shifted slices.
 
-use candle_core::Tensor;
+pub mod concat;
+mod conv;
+pub mod global_avg_pool;
+mod linear;
+mod lrn;
+mod pool;
+pub mod relu;
+mod tensor;
+mod window;
 
-/// 2-D convolution.
-#[derive(Debug, Clone)]
-pub struct Conv {
-    /// `[out, in / groups, kernel rows, kernel columns]`.
-    pub weight: Tensor,
-    /// `[out]`.
-    pub bias: Tensor,
-    /// Rows, columns.
-    pub stride: [usize; 2],
-    /// Zeros added at top, left, bottom, right.
-    pub pads: [usize; 4],
-    /// Channel groups; 1 = dense, `in` = depthwise.
-    pub groups: usize,
-}
-
-/// Max pooling; padding never wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MaxPool {
-    /// Rows, columns.
-    pub kernel: [usize; 2],
-    /// Rows, columns.
-    pub stride: [usize; 2],
-    /// Top, left, bottom, right.
-    pub pads: [usize; 4],
-    /// Round the output size up (a last window may hang over the edge, but must start inside the padded input).
-    pub ceil: bool,
-}
-
-/// Average pooling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AvgPool {
-    /// Rows, columns.
-    pub kernel: [usize; 2],
-    /// Rows, columns.
-    pub stride: [usize; 2],
-    /// Top, left, bottom, right.
-    pub pads: [usize; 4],
-    /// Padding counts in the divisor.
-    pub count_include_pad: bool,
-}
-
-/// Local response normalisation: `y = x / (k + alpha / size · Σ x²)^beta` over `size` neighbouring channels.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Lrn {
-    /// Number of channels in the window (odd).
-    pub size: usize,
-    /// Scale of the sum of squares, divided by `size`.
-    pub alpha: f64,
-    /// Exponent.
-    pub beta: f64,
-    /// Additive constant.
-    pub k: f64,
-}
-
-/// Fully connected layer.
-#[derive(Debug, Clone)]
-pub struct Linear {
-    /// `[out, in]`.
-    pub weight: Tensor,
-    /// `[out]`.
-    pub bias: Tensor,
-}
+pub use conv::Conv;
+pub use linear::Linear;
+pub use lrn::Lrn;
+pub use pool::{AvgPool, MaxPool};
+pub use window::Window;

@@ -1,1 +1,283 @@
-//! Running the graph with plain candle operators.
+//! Running the graph with plain candle operators, on any device.
+//!
+//! Values are dropped as soon as their last reader has run, so that memory follows the widest cut of the graph
+//! and not its length. vjp keeps what the backward rules need and nothing else.
+
+use super::ops::{concat, global_avg_pool, relu};
+use super::{Graph, NetworkError, Node, NodeId, Op, Result};
+use crate::atlas::Relaxation;
+use candle_core::Tensor;
+
+/// One optional tensor per node, dropped after its last reader.
+struct Values {
+    slots: Vec<Option<Tensor>>,
+    readers: Vec<usize>,
+}
+
+impl Values {
+    fn new(graph: &Graph, needed: &[bool], keep: &[NodeId]) -> Self {
+        let mut readers = graph.readers(needed);
+        for node in keep {
+            readers[node.0] += 1;
+        }
+        Self {
+            slots: vec![None; readers.len()],
+            readers,
+        }
+    }
+
+    fn get(&self, id: NodeId) -> Result<&Tensor> {
+        self.slots[id.0].as_ref().ok_or_else(|| {
+            NetworkError::BadGraph(format!("the value of node {} is not at hand", id.0))
+        })
+    }
+
+    fn inputs(&self, node: &Node) -> Result<Vec<&Tensor>> {
+        node.inputs.iter().map(|&input| self.get(input)).collect()
+    }
+
+    fn set(&mut self, id: NodeId, value: Tensor) {
+        if self.readers[id.0] > 0 {
+            self.slots[id.0] = Some(value);
+        }
+    }
+
+    /// One reader of each input is done.
+    fn release(&mut self, node: &Node) {
+        for input in &node.inputs {
+            let readers = &mut self.readers[input.0];
+            *readers = readers.saturating_sub(1);
+            if *readers == 0 {
+                self.slots[input.0] = None;
+            }
+        }
+    }
+}
+
+/// The value of one node from its inputs'.
+fn apply(op: &Op, inputs: &[&Tensor]) -> Result<Tensor> {
+    match (op, inputs) {
+        (Op::Concat, parts) => concat::forward(parts),
+        (Op::Conv(conv), [x]) => conv.forward(x),
+        (Op::Relu, [x]) => relu::forward(x),
+        (Op::MaxPool(pool), [x]) => pool.forward(x),
+        (Op::AvgPool(pool), [x]) => pool.forward(x),
+        (Op::GlobalAvgPool, [x]) => global_avg_pool::forward(x),
+        (Op::Lrn(lrn), [x]) => lrn.forward(x),
+        (Op::Linear(linear), [x]) => linear.forward(x),
+        (op, inputs) => Err(NetworkError::BadGraph(format!(
+            "{op:?} of {} inputs",
+            inputs.len()
+        ))),
+    }
+}
+
+/// Values at `taps` for the value `x` at `start`; only what they need is computed.
+pub(super) fn forward(
+    graph: &Graph,
+    start: NodeId,
+    x: &Tensor,
+    taps: &[NodeId],
+) -> Result<Vec<Tensor>> {
+    let needed = graph.between(start, taps)?;
+    let mut values = Values::new(graph, &needed, taps);
+    values.set(start, x.clone());
+    for idx in start.0 + 1..graph.nodes.len() {
+        if needed[idx] {
+            let node = &graph.nodes[idx];
+            let value = apply(&node.op, &values.inputs(node)?)?;
+            values.set(NodeId(idx), value);
+            values.release(node);
+        }
+    }
+    taps.iter().map(|&tap| values.get(tap).cloned()).collect()
+}
+
+/// What an operator's vjp needs to know about its input.
+enum Saved {
+    /// Its value (or, for a ReLU, its output's).
+    Value(Tensor),
+    /// Its shape.
+    Shape(Vec<usize>),
+    /// The channels of each of its inputs.
+    Depths(Vec<usize>),
+}
+
+impl Saved {
+    fn of(op: &Op, inputs: &[&Tensor], output: &Tensor) -> Result<Self> {
+        Ok(match op {
+            Op::Relu => Saved::Value(output.clone()),
+            Op::MaxPool(_) | Op::Lrn(_) => Saved::Value(inputs[0].clone()),
+            Op::Concat => Saved::Depths(
+                inputs
+                    .iter()
+                    .map(|input| input.dim(1))
+                    .collect::<candle_core::Result<_>>()?,
+            ),
+            _ => Saved::Shape(inputs[0].dims().to_vec()),
+        })
+    }
+}
+
+/// Gradients to the inputs of one node.
+fn pull(op: &Op, saved: &Saved, cotangent: &Tensor) -> Result<Vec<Tensor>> {
+    let map = |shape: &[usize]| (shape[2], shape[3]);
+    let one = match (op, saved) {
+        (Op::Concat, Saved::Depths(depths)) => return concat::vjp(depths, cotangent),
+        (Op::Conv(conv), Saved::Shape(shape)) => conv.vjp(map(shape), cotangent),
+        (Op::AvgPool(pool), Saved::Shape(shape)) => pool.vjp(map(shape), cotangent),
+        (Op::GlobalAvgPool, Saved::Shape(shape)) => global_avg_pool::vjp(map(shape), cotangent),
+        (Op::Linear(linear), Saved::Shape(_)) => linear.vjp(cotangent),
+        (Op::Relu, Saved::Value(y)) => relu::vjp(y, cotangent),
+        (Op::MaxPool(pool), Saved::Value(x)) => pool.vjp(x, cotangent),
+        (Op::Lrn(lrn), Saved::Value(x)) => lrn.vjp(x, cotangent),
+        (op, _) => Err(NetworkError::BadGraph(format!("{op:?} has no vjp"))),
+    };
+    Ok(vec![one?])
+}
+
+/// The activation at `tap` and the gradient to the images `x` of the objective whose cotangent `objective`
+/// returns.
+pub(super) fn vjp(
+    graph: &Graph,
+    x: &Tensor,
+    tap: NodeId,
+    objective: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+) -> Result<(Tensor, Tensor)> {
+    let input = NodeId(0);
+    let needed = graph.between(input, &[tap])?;
+    let mut values = Values::new(graph, &needed, &[tap]);
+    let mut saved: Vec<Option<Saved>> = (0..graph.nodes.len()).map(|_| None).collect();
+    values.set(input, x.clone());
+    for idx in 1..=tap.0 {
+        if needed[idx] {
+            let node = &graph.nodes[idx];
+            let inputs = values.inputs(node)?;
+            let value = apply(&node.op, &inputs)?;
+            saved[idx] = Some(Saved::of(&node.op, &inputs, &value)?);
+            values.set(NodeId(idx), value);
+            values.release(node);
+        }
+    }
+    let activation = values.get(tap)?.clone();
+    drop(values);
+
+    let mut cotangents: Vec<Option<Tensor>> = vec![None; tap.0 + 1];
+    let cotangent = objective(&activation)?;
+    if cotangent.shape() != activation.shape() {
+        return Err(NetworkError::BadGraph(format!(
+            "the objective's gradient has shape {:?}, the activation {:?}",
+            cotangent.dims(),
+            activation.dims()
+        )));
+    }
+    cotangents[tap.0] = Some(cotangent);
+    for idx in (1..=tap.0).rev() {
+        let (Some(saved), Some(cotangent)) = (saved[idx].take(), cotangents[idx].take()) else {
+            continue;
+        };
+        let node = &graph.nodes[idx];
+        let parts = pull(&node.op, &saved, &cotangent)?;
+        for (input, part) in node.inputs.iter().zip(parts) {
+            let slot = &mut cotangents[input.0];
+            *slot = Some(match slot.take() {
+                Some(sum) => (sum + part)?,
+                None => part,
+            });
+        }
+    }
+    let gradient = match cotangents[0].take() {
+        Some(gradient) => gradient,
+        None => x.zeros_like()?,
+    };
+    Ok((activation, gradient))
+}
+
+/// True for operators whose jvp depends on where they are linearised.
+pub(super) fn needs_primal(op: &Op, relaxation: Relaxation) -> bool {
+    match op {
+        Op::Relu | Op::Lrn(_) => true,
+        Op::MaxPool(_) => relaxation == Relaxation::Plain,
+        _ => false,
+    }
+}
+
+/// Tangent of one node's output; `primal` is its input's value, at hand where [`needs_primal`].
+fn push(
+    op: &Op,
+    primal: Option<&Tensor>,
+    tangents: &[&Tensor],
+    relaxation: Relaxation,
+) -> Result<Tensor> {
+    match (op, tangents, primal) {
+        (Op::Concat, parts, _) => concat::forward(parts),
+        (Op::Conv(conv), [t], _) => conv.jvp(t),
+        (Op::AvgPool(pool), [t], _) => pool.forward(t),
+        (Op::GlobalAvgPool, [t], _) => global_avg_pool::forward(t),
+        (Op::Linear(linear), [t], _) => linear.jvp(t),
+        // The relaxed pool looks at the tangent alone.
+        (Op::MaxPool(pool), [t], primal) => pool.jvp(primal.unwrap_or(t), t, relaxation),
+        (Op::Relu, [t], Some(x)) => relu::jvp(x, t),
+        (Op::Lrn(lrn), [t], Some(x)) => lrn.jvp(x, t),
+        (op, ..) => Err(NetworkError::BadGraph(format!("{op:?} has no jvp here"))),
+    }
+}
+
+/// The values from `start` on that the jvps between `start` and `to` linearise at, by node; the rest is `None`.
+pub(super) fn primals(
+    graph: &Graph,
+    start: NodeId,
+    x: &Tensor,
+    to: NodeId,
+    relaxation: Relaxation,
+) -> Result<Vec<Option<Tensor>>> {
+    let needed = graph.between(start, &[to])?;
+    let mut wanted = Vec::new();
+    for (node, _) in graph
+        .nodes
+        .iter()
+        .zip(&needed)
+        .skip(start.0 + 1)
+        .filter(|(_, n)| **n)
+    {
+        if needs_primal(&node.op, relaxation) {
+            wanted.extend(&node.inputs);
+        }
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut slots = vec![None; graph.nodes.len()];
+    if !wanted.is_empty() {
+        for (&id, value) in wanted.iter().zip(forward(graph, start, x, &wanted)?) {
+            slots[id.0] = Some(value);
+        }
+    }
+    Ok(slots)
+}
+
+/// Tangents at `to` of the tangents `[p, …]` at `from`, linearised at `primals`.
+pub(super) fn jvp(
+    graph: &Graph,
+    from: NodeId,
+    primals: &[Option<Tensor>],
+    tangents: &Tensor,
+    to: NodeId,
+    relaxation: Relaxation,
+) -> Result<Tensor> {
+    let needed = graph.between(from, &[to])?;
+    let mut values = Values::new(graph, &needed, &[to]);
+    values.set(from, tangents.clone());
+    for idx in from.0 + 1..=to.0 {
+        if needed[idx] {
+            let node = &graph.nodes[idx];
+            let primal = node
+                .inputs
+                .first()
+                .and_then(|input| primals[input.0].as_ref());
+            let value = push(&node.op, primal, &values.inputs(node)?, relaxation)?;
+            values.set(NodeId(idx), value);
+            values.release(node);
+        }
+    }
+    values.get(to).cloned()
+}

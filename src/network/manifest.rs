@@ -1,0 +1,60 @@
+//! `models/NAME/model.toml` and `classes.tsv`: what the repository knows about a network besides its weights.
+
+use super::{InputSpec, NetworkError, Result};
+use crate::atlas::Class;
+
+/// A network's manifest.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The network's name.
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// Where the weights come from.
+    pub source: String,
+    /// Their licence.
+    pub licence: String,
+    /// SHA-256 of the weights file that the measured numbers belong to.
+    pub weights_sha256: String,
+    /// Layers to build when none is asked for.
+    pub default_layers: Vec<String>,
+    /// Preprocessing.
+    pub input: InputSpec,
+    /// Classes in logit order.
+    #[serde(skip)]
+    pub classes: Vec<Class>,
+}
+
+impl Manifest {
+    /// From the texts of `model.toml` and `classes.tsv`.
+    ///
+    /// # Errors
+    /// Text that is no manifest.
+    pub fn parse(manifest: &str, classes: &str) -> Result<Self> {
+        let mut manifest: Self = toml::from_str(manifest)
+            .map_err(|error| NetworkError::BadGraph(format!("model.toml: {error}")))?;
+        manifest.classes = parse_classes(classes)?;
+        Ok(manifest)
+    }
+}
+
+/// Classes from lines of `identifier TAB names`, in logit order.
+///
+/// # Errors
+/// A line without a tab or with an empty side.
+pub fn parse_classes(text: &str) -> Result<Vec<Class>> {
+    text.lines()
+        .enumerate()
+        .map(|(idx, line)| match line.split_once('\t') {
+            Some((id, names)) if !id.is_empty() && !names.trim().is_empty() => Ok(Class {
+                id: id.to_owned(),
+                names: names.trim().to_owned(),
+            }),
+            _ => Err(NetworkError::BadGraph(format!(
+                "classes.tsv, line {}: not `identifier TAB names`",
+                idx + 1
+            ))),
+        })
+        .collect()
+}
