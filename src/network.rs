@@ -23,6 +23,7 @@ use crate::atlas::{Class, Relaxation};
 use candle_core::{DType, Device, Tensor};
 use cone::Cone;
 use ndarray::Array2;
+use std::sync::OnceLock;
 
 /// What can go wrong in a network.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,8 @@ pub struct Network {
     pub compute: Compute,
     /// Value sizes at the input's size, by node.
     extents: Vec<Extent>,
+    /// The graph packed for the CPU, made when it is first needed.
+    engine: OnceLock<Option<kernels::Engine>>,
 }
 
 /// Positions whose tangents run together in [`Network::attribution`].
@@ -136,6 +139,7 @@ impl Network {
             device,
             compute: Compute::default(),
             extents,
+            engine: OnceLock::new(),
         })
     }
 
@@ -201,6 +205,9 @@ impl Network {
     /// Images of another shape, or too small.
     pub fn forward(&self, images: &Tensor, taps: &[NodeId]) -> Result<Vec<Tensor>> {
         self.check_images(images)?;
+        if let Some(engine) = self.engine() {
+            return engine.forward(images, taps);
+        }
         reference::forward(&self.graph, NodeId(0), images, taps)
     }
 
@@ -216,6 +223,9 @@ impl Network {
         objective: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
         self.check_images(images)?;
+        if let Some(engine) = self.engine() {
+            return engine.vjp(images, tap, objective);
+        }
         reference::vjp(&self.graph, images, tap, objective)
     }
 
@@ -280,6 +290,17 @@ impl Network {
         }
         Array2::from_shape_vec((positions.len(), self.classes.len()), out)
             .map_err(|error| NetworkError::BadGraph(format!("attribution: {error}")))
+    }
+
+    /// The fast path, where the device is the CPU, the graph fits and nobody asked for the reference.
+    fn engine(&self) -> Option<&kernels::Engine> {
+        if self.compute == Compute::Reference || !self.device.is_cpu() {
+            return None;
+        }
+        let engine = self
+            .engine
+            .get_or_init(|| kernels::Engine::new(&self.graph));
+        engine.as_ref()
     }
 
     fn check_images(&self, images: &Tensor) -> Result<()> {
