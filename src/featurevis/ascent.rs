@@ -1,0 +1,562 @@
+//! Gradient ascent for many icons at a time.
+
+use super::Icon;
+use super::objective::{Objective, boundary_penalty, centre, whiten};
+use super::param::{Adam, Param, Scratch};
+use super::rng::stream;
+use super::transform::{Draw, Resampling};
+use crate::atlas::IconRecipe;
+use crate::network::{Network, NetworkError, NodeId};
+use crate::progress::{self, Interrupted, Progress};
+use candle_core::{Device, Tensor};
+use ndarray::Array2;
+use rayon::prelude::*;
+
+/// Icons per run through the network: enough to fill its kernels, few enough that the first icons come soon.
+const BATCH: usize = 16;
+
+/// How often an icon that ran into NaN is started again before it is given up.
+const RESTARTS: u64 = 3;
+
+/// What can go wrong while drawing icons.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A direction is not as long as the layer is deep.
+    #[error("direction {index} has {found} channels, the layer has {expected}")]
+    WrongDepth {
+        /// Its place among the jobs.
+        index: usize,
+        /// Channels of the layer.
+        expected: usize,
+        /// Its length.
+        found: usize,
+    },
+    /// The whitening matrix does not fit the layer.
+    #[error("whitening matrix is {found:?}, the direction has {expected} channels")]
+    WrongWhitening {
+        /// Channels of the direction.
+        expected: usize,
+        /// Rows and columns of the matrix.
+        found: (usize, usize),
+    },
+    /// The layer has no positions.
+    #[error("icons need a layer with positions, this one gives a tensor of shape {found:?}")]
+    NoPositions {
+        /// Shape of the activation.
+        found: Vec<usize>,
+    },
+    /// The network failed.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The work was asked to stop; icons delivered so far are good.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Network(error.into())
+    }
+}
+
+/// A network as far as icons need it: its images up to one layer, and back.
+pub trait Tap {
+    /// Where its tensors live.
+    fn device(&self) -> &Device;
+
+    /// Per input channel c of the network: which of red, green, blue it reads, and the multiplier and addend that
+    /// turn the unit value into the network's.
+    fn unit_affine(&self) -> [(usize, f32, f32); 3];
+
+    /// Images `[batch, 3, rows, columns]`, preprocessed → activation `[batch, depth, rows, columns]` of the layer.
+    fn activation(&self, images: &Tensor) -> Result<Tensor, NetworkError>;
+
+    /// The same, and the gradient at the images of ⟨cotangent(activation), activation⟩.
+    fn vjp(
+        &self,
+        images: &Tensor,
+        cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor, NetworkError>,
+    ) -> Result<Tensor, NetworkError>;
+}
+
+/// One icon to draw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Names the icon among all icons that share the seed: its randomness depends on this, not on its place
+    /// in the list. Give the same key and the same icon comes out.
+    pub key: u64,
+    /// The cell's mean activation, raw units of the layer, depth values.
+    pub direction: Vec<f32>,
+}
+
+/// Steps that [`Renderer::render`] reports for `n` icons when nothing goes wrong.
+pub fn total_steps(n: usize, recipe: &IconRecipe) -> u64 {
+    n as u64 * u64::from(recipe.steps) * u64::from(recipe.attempts.max(1))
+}
+
+/// Draws icons for one layer.
+pub struct Renderer<'a> {
+    tap: &'a dyn Tap,
+    whitening: Option<&'a Array2<f32>>,
+    recipe: IconRecipe,
+    seed: u64,
+    param: Param,
+}
+
+impl<'a> Renderer<'a> {
+    /// For the layer behind `tap`. `whitening` is the layer's inverse second moment, used when the recipe says so.
+    pub fn new(
+        tap: &'a dyn Tap,
+        whitening: Option<&'a Array2<f32>>,
+        recipe: &IconRecipe,
+        seed: u64,
+    ) -> Self {
+        Self {
+            tap,
+            whitening: whitening.filter(|_| recipe.whiten),
+            recipe: *recipe,
+            seed,
+            param: Param::new(recipe.size as usize),
+        }
+    }
+
+    /// Draws every job's icon and delivers each, with its place in `jobs`, as soon as its batch is done.
+    ///
+    /// Reports [`total_steps`] icon-steps to `progress` (the caller begins the stage) and asks it before each step
+    /// whether to stop. An icon whose network values stay infinite or NaN after three fresh starts is
+    /// not delivered but noted.
+    ///
+    /// # Errors
+    /// Shapes that do not fit, a failing network, or [`Interrupted`].
+    pub fn render(
+        &self,
+        jobs: &[Job],
+        progress: &dyn Progress,
+        deliver: &mut dyn FnMut(usize, Icon),
+    ) -> Result<(), Error> {
+        let objectives = self.objectives(jobs)?;
+        for first in (0..jobs.len()).step_by(BATCH) {
+            let batch: Vec<usize> = (first..jobs.len().min(first + BATCH)).collect();
+            let icons = self.render_batch(&batch, jobs, &objectives, progress)?;
+            for (index, icon) in batch.into_iter().zip(icons) {
+                match icon {
+                    Some(icon) => deliver(index, icon),
+                    None => progress.note(&format!(
+                        "icon {} left out: the network's answer is not finite",
+                        jobs[index].key
+                    )),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Scores of finished images without transforms: `[3, size, size]` unit RGB each, one per job.
+    ///
+    /// # Errors
+    /// As [`Renderer::render`].
+    pub fn scores(&self, jobs: &[Job], images: &[&[f32]]) -> Result<Vec<f32>, Error> {
+        let objectives = self.objectives(jobs)?;
+        let mut scores = Vec::with_capacity(images.len());
+        let pairs: Vec<_> = images.iter().zip(&objectives).collect();
+        for batch in pairs.chunks(BATCH) {
+            let images: Vec<&[f32]> = batch.iter().map(|(image, _)| **image).collect();
+            let identity = Resampling::new(&Draw::identity(), self.param.size());
+            let activation = self.tap.activation(&self.input(&identity, &images)?)?;
+            let centres = Centres::of(&activation)?;
+            for (idx, (_, objective)) in batch.iter().enumerate() {
+                centres.check_depth(objective.depth(), idx)?;
+                scores.push(objective.score(&centres.at(idx)));
+            }
+        }
+        Ok(scores)
+    }
+
+    fn objectives(&self, jobs: &[Job]) -> Result<Vec<Objective>, Error> {
+        let recipe = &self.recipe;
+        jobs.iter()
+            .map(|job| {
+                let depth = job.direction.len();
+                let direction = match self.whitening {
+                    Some(inverse) if inverse.dim() == (depth, depth) => {
+                        whiten(&job.direction, inverse)
+                    }
+                    Some(inverse) => {
+                        return Err(Error::WrongWhitening {
+                            expected: depth,
+                            found: inverse.dim(),
+                        });
+                    }
+                    None => job.direction.clone(),
+                };
+                Ok(Objective::new(
+                    recipe.objective,
+                    recipe.cosine_power,
+                    &direction,
+                ))
+            })
+            .collect()
+    }
+
+    /// The best of all attempts for each job in `batch` (places in `jobs`); `None` where none stayed finite.
+    fn render_batch(
+        &self,
+        batch: &[usize],
+        jobs: &[Job],
+        objectives: &[Objective],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Option<Icon>>, Error> {
+        let mut best: Vec<Option<Icon>> = vec![None; batch.len()];
+        for attempt in 0..u64::from(self.recipe.attempts.max(1)) {
+            // Places in `batch` that still need this attempt.
+            let mut open: Vec<usize> = (0..batch.len()).collect();
+            for restart in 0..=RESTARTS {
+                let mut climbers: Vec<Climber> = open
+                    .iter()
+                    .map(|place| {
+                        let job = batch[*place];
+                        let purpose = [self.seed, jobs[job].key, attempt, restart];
+                        Climber::new(&self.param, &objectives[job], &purpose)
+                    })
+                    .collect();
+                self.climb(&mut climbers, attempt, restart == 0, progress)?;
+                self.judge(&mut climbers)?;
+                let mut failed = Vec::new();
+                for (climber, place) in climbers.iter().zip(&open) {
+                    match climber.icon(self.recipe.steps) {
+                        None => failed.push(*place),
+                        Some(icon) => {
+                            let kept = &mut best[*place];
+                            if kept.as_ref().is_none_or(|kept| icon.score > kept.score) {
+                                *kept = Some(icon);
+                            }
+                        }
+                    }
+                }
+                open = failed;
+                if open.is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(best)
+    }
+
+    /// All steps of one attempt.
+    fn climb(
+        &self,
+        climbers: &mut [Climber],
+        attempt: u64,
+        counts: bool,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let size = self.param.size();
+        for step in 0..self.recipe.steps {
+            progress::check(progress)?;
+            let mut rng = stream(&[self.seed, u64::from(step), attempt]);
+            let draw = Draw::new(self.recipe.transforms, size, &mut rng);
+            let resampling = Resampling::new(&draw, size);
+            let param = &self.param;
+            climbers
+                .par_iter_mut()
+                .for_each(|climber| climber.draw(param));
+            let images: Vec<&[f32]> = climbers.iter().map(|c| c.image.as_slice()).collect();
+            let input = self.input(&resampling, &images)?;
+            let gradient = self.gradient(&input, climbers)?;
+            let rate = self.learning_rate(step);
+            let (affine, penalty) = (self.tap.unit_affine(), self.recipe.boundary_penalty);
+            let plane = 3 * resampling.out_size * resampling.out_size;
+            climbers
+                .par_iter_mut()
+                .zip(gradient.par_chunks_exact(plane))
+                .for_each(|(climber, gradient)| {
+                    climber.pull_through(&resampling, affine, gradient);
+                    climber.ascend(param, penalty, rate);
+                });
+            if counts {
+                progress.advance(climbers.len() as u64);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adam's rate at `step`.
+    fn learning_rate(&self, _step: u32) -> f32 {
+        self.recipe.learning_rate
+    }
+
+    /// The network's input for unit RGB images: resampled, in its channel order and units.
+    fn input(&self, resampling: &Resampling, images: &[&[f32]]) -> Result<Tensor, Error> {
+        let side = resampling.out_size;
+        let n_pixels = self.param.size() * self.param.size();
+        let mut input = vec![0.0; images.len() * 3 * side * side];
+        let affine = self.tap.unit_affine();
+        input
+            .par_chunks_exact_mut(3 * side * side)
+            .zip(images.par_iter())
+            .for_each(|(input, image)| {
+                for (out, (source, multiply, add)) in
+                    input.chunks_exact_mut(side * side).zip(affine)
+                {
+                    let plane = &image[source * n_pixels..(source + 1) * n_pixels];
+                    resampling.apply(plane, multiply, add, out);
+                }
+            });
+        let shape = (images.len(), 3, side, side);
+        Ok(Tensor::from_vec(input, shape, self.tap.device())?)
+    }
+
+    /// Gradient of each climber's score at the network's input, `[batch, 3, side, side]` flattened.
+    fn gradient(&self, input: &Tensor, climbers: &[Climber]) -> Result<Vec<f32>, Error> {
+        let mut failure = None;
+        let gradient = self.tap.vjp(input, &mut |activation| {
+            cotangent(activation, climbers).map_err(|error| match error {
+                Error::Network(error) => error,
+                other => {
+                    let text = other.to_string();
+                    failure = Some(other);
+                    NetworkError::BadGraph(text)
+                }
+            })
+        });
+        match (gradient, failure) {
+            (_, Some(failure)) => Err(failure),
+            (gradient, None) => Ok(gradient?
+                .to_device(&Device::Cpu)?
+                .flatten_all()?
+                .to_vec1::<f32>()?),
+        }
+    }
+
+    /// Scores the final images without transforms.
+    fn judge(&self, climbers: &mut [Climber]) -> Result<(), Error> {
+        let param = &self.param;
+        climbers
+            .par_iter_mut()
+            .for_each(|climber| climber.draw(param));
+        let images: Vec<&[f32]> = climbers.iter().map(|c| c.image.as_slice()).collect();
+        let identity = Resampling::new(&Draw::identity(), param.size());
+        let activation = self.tap.activation(&self.input(&identity, &images)?)?;
+        let centres = Centres::of(&activation)?;
+        for (idx, climber) in climbers.iter_mut().enumerate() {
+            centres.check_depth(climber.objective.depth(), idx)?;
+            climber.score = climber.objective.score(&centres.at(idx));
+        }
+        Ok(())
+    }
+}
+
+/// Gradient of the scores with respect to `activation`: zero but for the centre position.
+fn cotangent(activation: &Tensor, climbers: &[Climber]) -> Result<Tensor, Error> {
+    let centres = Centres::of(activation)?;
+    let [batch, depth, height, width] = centres.dims;
+    let positions = height * width;
+    let (row, col) = centre(height, width);
+    let mut cotangent = vec![0.0; batch * depth * positions];
+    let mut gradient = vec![0.0; depth];
+    for (idx, climber) in climbers.iter().enumerate() {
+        centres.check_depth(climber.objective.depth(), idx)?;
+        climber
+            .objective
+            .score_and_gradient(&centres.at(idx), &mut gradient);
+        for (channel, g) in gradient.iter().enumerate() {
+            cotangent[(idx * depth + channel) * positions + row * width + col] = *g;
+        }
+    }
+    let shape = (batch, depth, height, width);
+    Ok(Tensor::from_vec(cotangent, shape, activation.device())?)
+}
+
+/// The activations at the centre position of a batch.
+struct Centres {
+    /// Batch, depth, rows, columns.
+    dims: [usize; 4],
+    /// Batch × depth.
+    values: Vec<f32>,
+}
+
+impl Centres {
+    fn of(activation: &Tensor) -> Result<Self, Error> {
+        let Ok((batch, depth, height, width)) = activation.dims4() else {
+            return Err(Error::NoPositions {
+                found: activation.dims().to_vec(),
+            });
+        };
+        let (row, col) = centre(height, width);
+        let values = activation
+            .narrow(2, row, 1)?
+            .narrow(3, col, 1)?
+            .flatten_all()?
+            .to_device(&Device::Cpu)?
+            .to_vec1()?;
+        Ok(Self {
+            dims: [batch, depth, height, width],
+            values,
+        })
+    }
+
+    fn at(&self, idx: usize) -> Vec<f32> {
+        let depth = self.dims[1];
+        self.values[idx * depth..(idx + 1) * depth].to_vec()
+    }
+
+    fn check_depth(&self, found: usize, index: usize) -> Result<(), Error> {
+        let expected = self.dims[1];
+        if expected == found {
+            return Ok(());
+        }
+        Err(Error::WrongDepth {
+            index,
+            expected,
+            found,
+        })
+    }
+}
+
+/// One icon on its way up.
+struct Climber<'a> {
+    objective: &'a Objective,
+    spectrum: Vec<f32>,
+    adam: Adam,
+    /// Unit RGB, `[3, size, size]`.
+    image: Vec<f32>,
+    /// Gradient at the image.
+    image_gradient: Vec<f32>,
+    /// Gradient at the spectrum.
+    gradient: Vec<f32>,
+    scratch: Scratch,
+    /// Makes the first gradient's root mean square 1.
+    unit: Option<f32>,
+    /// Something became infinite or NaN; the icon is left alone until it is started again.
+    lost: bool,
+    score: f32,
+}
+
+impl<'a> Climber<'a> {
+    fn new(param: &Param, objective: &'a Objective, purpose: &[u64]) -> Self {
+        let n_values = 3 * param.size() * param.size();
+        Self {
+            objective,
+            spectrum: param.noise(&mut stream(purpose)),
+            adam: Adam::new(param.len()),
+            image: vec![0.0; n_values],
+            image_gradient: vec![0.0; n_values],
+            gradient: vec![0.0; param.len()],
+            scratch: param.scratch(),
+            unit: None,
+            lost: false,
+            score: f32::NAN,
+        }
+    }
+
+    /// Spectrum → image.
+    fn draw(&mut self, param: &Param) {
+        if self.lost {
+            self.image.fill(0.5);
+        } else {
+            param.image(&self.spectrum, &mut self.scratch, &mut self.image);
+        }
+    }
+
+    /// Gradient at the network's input → gradient at the image.
+    fn pull_through(
+        &mut self,
+        resampling: &Resampling,
+        affine: [(usize, f32, f32); 3],
+        gradient: &[f32],
+    ) {
+        let n_pixels = self.image.len() / 3;
+        let side = resampling.out_size;
+        self.image_gradient.fill(0.0);
+        for (gradient, (source, multiply, _)) in gradient.chunks_exact(side * side).zip(affine) {
+            let plane = &mut self.image_gradient[source * n_pixels..(source + 1) * n_pixels];
+            resampling.add_transpose(gradient, multiply, plane);
+        }
+    }
+
+    /// One step of Adam along the gradient at the image.
+    fn ascend(&mut self, param: &Param, penalty: f32, rate: f32) {
+        if self.lost {
+            return;
+        }
+        if penalty > 0.0 {
+            boundary_penalty(&self.image, param.size(), penalty, &mut self.image_gradient);
+        }
+        param.pull_back(
+            &self.image,
+            &mut self.image_gradient,
+            &mut self.scratch,
+            &mut self.gradient,
+        );
+        let squares: f64 = self.gradient.iter().map(|g| f64::from(*g).powi(2)).sum();
+        if !squares.is_finite() {
+            self.lost = true;
+            return;
+        }
+        if squares == 0.0 && self.unit.is_none() {
+            return;
+        }
+        // Adam forgets a constant factor only as far as its ε is small beside the gradient; scores differ by
+        // many orders of magnitude between layers, so the factor is taken out here.
+        let unit = *self
+            .unit
+            .get_or_insert((param.len() as f64 / squares).sqrt() as f32);
+        self.gradient.iter_mut().for_each(|g| *g *= unit);
+        self.adam.ascend(&mut self.spectrum, &self.gradient, rate);
+    }
+
+    /// The icon, when it and its score are finite.
+    fn icon(&self, steps: u32) -> Option<Icon> {
+        let finite =
+            !self.lost && self.score.is_finite() && self.image.iter().all(|v| v.is_finite());
+        finite.then(|| Icon {
+            rgb: interleaved(&self.image),
+            score: self.score,
+            steps,
+        })
+    }
+}
+
+/// Planes `[3, size, size]` in 0..1 → pixels `[size, size, 3]` in 0..=255.
+fn interleaved(planes: &[f32]) -> Vec<u8> {
+    let n_pixels = planes.len() / 3;
+    (0..n_pixels)
+        .flat_map(|k| [planes[k], planes[n_pixels + k], planes[2 * n_pixels + k]])
+        .map(|value| (value * 255.0).round() as u8)
+        .collect()
+}
+
+/// A [`Network`] tapped at one node.
+#[derive(Debug, Clone, Copy)]
+pub struct NetworkTap<'a> {
+    /// The network.
+    pub network: &'a Network,
+    /// The layer.
+    pub node: NodeId,
+}
+
+impl Tap for NetworkTap<'_> {
+    fn device(&self) -> &Device {
+        &self.network.device
+    }
+
+    fn unit_affine(&self) -> [(usize, f32, f32); 3] {
+        self.network.input.unit_affine()
+    }
+
+    fn activation(&self, images: &Tensor) -> Result<Tensor, NetworkError> {
+        let mut activations = self.network.forward(images, &[self.node])?;
+        activations
+            .pop()
+            .ok_or_else(|| NetworkError::BadGraph("forward gave no activation".to_owned()))
+    }
+
+    fn vjp(
+        &self,
+        images: &Tensor,
+        cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor, NetworkError>,
+    ) -> Result<Tensor, NetworkError> {
+        let (_, gradient) = self.network.vjp(images, self.node, cotangent)?;
+        Ok(gradient)
+    }
+}
