@@ -2,12 +2,14 @@
 //!
 //! Ties of a max pool go to the first element of the window in row-major order, forward and backward alike.
 
-use super::tensor::{dilate, on_host, resize_ends, strided, with_values};
+mod host;
+mod slices;
+
+use super::tensor::on_host;
 use super::window::Window;
 use crate::atlas::Relaxation;
 use crate::network::{NetworkError, Result};
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 /// Max pooling; padding never wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,32 +50,18 @@ impl MaxPool {
 
     /// `[b, c, h, w]` → `[b, c, h', w']`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let window = self.window();
-        if on_host(x) {
-            let (values, _) = host_max(&window, x)?;
-            return from_planes(x, window, values);
-        }
-        let slices = Slices::new(window, x)?;
-        let padded = slices.padded(x, f32::NEG_INFINITY)?;
-        let mut best = slices.at(&padded, 0)?;
-        for offset in 1..slices.len() {
-            best = best.maximum(&slices.at(&padded, offset)?)?;
-        }
-        Ok(best)
+        let max = if on_host(x) { host::max } else { slices::max };
+        max(self.window(), x)
     }
 
     /// Cotangent of the output → gradient to the input: each window's cotangent goes to its winner in `x`.
     pub fn vjp(&self, x: &Tensor, cotangent: &Tensor) -> Result<Tensor> {
-        let window = self.window();
-        if on_host(x) {
-            return host_scatter(&window, x, cotangent);
-        }
-        let slices = Slices::new(window, x)?;
-        let mut sum = slices.zeros(x)?;
-        for (offset, mask) in slices.winners(x)?.iter().enumerate() {
-            sum = (sum + slices.placed(&cotangent.mul(mask)?, offset)?)?;
-        }
-        slices.cropped(&sum)
+        let scatter = if on_host(x) {
+            host::scatter
+        } else {
+            slices::scatter
+        };
+        scatter(self.window(), x, cotangent)
     }
 
     /// Tangents `[p, c, h, w]` → tangents of the output, linearised at `x` of `[1, c, h, w]` or `[p, …]`.
@@ -81,20 +69,10 @@ impl MaxPool {
     /// [`Relaxation::Plain`] is the derivative: the winner's tangent. [`Relaxation::Average`] replaces it by
     /// the mean tangent of the window, where elements of the padding do not count.
     pub fn jvp(&self, x: &Tensor, tangent: &Tensor, relaxation: Relaxation) -> Result<Tensor> {
-        let window = self.window();
         match relaxation {
-            Relaxation::Average => mean(window, tangent, false),
-            Relaxation::Plain if on_host(x) => host_gather(&window, x, tangent),
-            Relaxation::Plain => {
-                let slices = Slices::new(window, x)?;
-                let padded = slices.padded(tangent, 0.0)?;
-                let masks = slices.winners(x)?;
-                let mut sum = slices.at(&padded, 0)?.broadcast_mul(&masks[0])?;
-                for (offset, mask) in masks.iter().enumerate().skip(1) {
-                    sum = (sum + slices.at(&padded, offset)?.broadcast_mul(mask)?)?;
-                }
-                Ok(sum)
-            }
+            Relaxation::Average => mean(self.window(), tangent, false),
+            Relaxation::Plain if on_host(x) => host::gather(self.window(), x, tangent),
+            Relaxation::Plain => slices::gather(self.window(), x, tangent),
         }
     }
 }
@@ -117,135 +95,13 @@ impl AvgPool {
 
     /// Cotangent of the output → gradient to the input of `size` rows and columns.
     pub fn vjp(&self, size: (usize, usize), cotangent: &Tensor) -> Result<Tensor> {
-        let (b, c, _, _) = cotangent.dims4()?;
-        let like = Tensor::zeros(
-            (b, c, size.0, size.1),
-            cotangent.dtype(),
-            cotangent.device(),
-        )?;
-        let slices = Slices::new(self.window(), &like)?;
-        let share =
-            cotangent.broadcast_mul(&slices.inverse_counts(&like, self.count_include_pad)?)?;
-        let mut sum = slices.zeros(&like)?;
-        for offset in 0..slices.len() {
-            sum = (sum + slices.placed(&share, offset)?)?;
-        }
-        slices.cropped(&sum)
+        slices::spread(self.window(), size, cotangent, self.count_include_pad)
     }
 }
 
-/// Mean of every window.
 fn mean(window: Window, x: &Tensor, include_pad: bool) -> Result<Tensor> {
-    let slices = Slices::new(window, x)?;
-    if on_host(x) {
-        return host_mean(&window, x, include_pad);
-    }
-    let padded = slices.padded(x, 0.0)?;
-    let mut sum = slices.at(&padded, 0)?;
-    for offset in 1..slices.len() {
-        sum = (sum + slices.at(&padded, offset)?)?;
-    }
-    Ok(sum.broadcast_mul(&slices.inverse_counts(x, include_pad)?)?)
-}
-
-/// A pool as operations on whole slices, one per element of the kernel: how it runs on any device.
-struct Slices {
-    window: Window,
-    /// Rows and columns of the input and of the output.
-    size: (usize, usize),
-    output: (usize, usize),
-    /// Rows and columns of the padded map: every slice of every offset lies inside.
-    room: (usize, usize),
-}
-
-impl Slices {
-    fn new(window: Window, x: &Tensor) -> Result<Self> {
-        let (_, _, h, w) = x.dims4()?;
-        let output = output_of(&window, x)?;
-        let room = |axis: usize, size: usize, n: usize| {
-            (window.kernel[axis] - 1 + n * window.stride[axis]).max(window.pads[axis] + size)
-        };
-        Ok(Self {
-            window,
-            size: (h, w),
-            output,
-            room: (room(0, h, output.0), room(1, w, output.1)),
-        })
-    }
-
-    fn len(&self) -> usize {
-        self.window.kernel[0] * self.window.kernel[1]
-    }
-
-    fn offset(&self, idx: usize) -> [usize; 2] {
-        [idx / self.window.kernel[1], idx % self.window.kernel[1]]
-    }
-
-    fn padded(&self, x: &Tensor, value: f32) -> Result<Tensor> {
-        let [top, left, ..] = self.window.pads;
-        let bottom = self.room.0 - top - self.size.0;
-        let right = self.room.1 - left - self.size.1;
-        let x = resize_ends(x, 2, top as isize, bottom as isize, value)?;
-        resize_ends(&x, 3, left as isize, right as isize, value)
-    }
-
-    /// Element `idx` of every window, from a padded map.
-    fn at(&self, padded: &Tensor, idx: usize) -> Result<Tensor> {
-        strided(padded, self.offset(idx), self.window.stride, self.output)
-    }
-
-    /// The adjoint of [`Self::at`]: windows' values at element `idx` of an else empty padded map.
-    fn placed(&self, values: &Tensor, idx: usize) -> Result<Tensor> {
-        let [row, col] = self.offset(idx);
-        let wide = dilate(values, self.window.stride)?;
-        let (_, _, h, w) = wide.dims4()?;
-        let wide = wide.pad_with_zeros(2, row, self.room.0 - row - h)?;
-        Ok(wide.pad_with_zeros(3, col, self.room.1 - col - w)?)
-    }
-
-    fn zeros(&self, x: &Tensor) -> Result<Tensor> {
-        let (b, c, _, _) = x.dims4()?;
-        Ok(Tensor::zeros(
-            (b, c, self.room.0, self.room.1),
-            x.dtype(),
-            x.device(),
-        )?)
-    }
-
-    fn cropped(&self, padded: &Tensor) -> Result<Tensor> {
-        let [top, left, ..] = self.window.pads;
-        let x = padded.narrow(2, top, self.size.0)?;
-        Ok(x.narrow(3, left, self.size.1)?.contiguous()?)
-    }
-
-    /// For each element of the kernel 1 in the windows where it is the (first) largest, else 0.
-    fn winners(&self, x: &Tensor) -> Result<Vec<Tensor>> {
-        let padded = self.padded(x, f32::NEG_INFINITY)?;
-        let slices = (0..self.len())
-            .map(|idx| self.at(&padded, idx))
-            .collect::<Result<Vec<_>>>()?;
-        let mut best = slices[0].clone();
-        for slice in &slices[1..] {
-            best = best.maximum(slice)?;
-        }
-        let mut free = best.ones_like()?;
-        let mut masks = Vec::with_capacity(slices.len());
-        for slice in &slices {
-            let mask = slice.eq(&best)?.to_dtype(x.dtype())?.mul(&free)?;
-            free = (free - &mask)?;
-            masks.push(mask);
-        }
-        Ok(masks)
-    }
-
-    fn inverse_counts(&self, x: &Tensor, include_pad: bool) -> Result<Tensor> {
-        let counts = self
-            .window
-            .inverse_counts(self.size, include_pad)
-            .unwrap_or_default();
-        let shape = (1, 1, self.output.0, self.output.1);
-        Ok(Tensor::from_vec(counts, shape, x.device())?.to_dtype(x.dtype())?)
-    }
+    let mean = if on_host(x) { host::mean } else { slices::mean };
+    mean(window, x, include_pad)
 }
 
 fn output_of(window: &Window, x: &Tensor) -> Result<(usize, usize)> {
@@ -258,106 +114,101 @@ fn output_of(window: &Window, x: &Tensor) -> Result<(usize, usize)> {
     })
 }
 
-fn from_planes(x: &Tensor, window: Window, values: Vec<f32>) -> Result<Tensor> {
-    let (b, c, _, _) = x.dims4()?;
-    let (rows, cols) = output_of(&window, x)?;
-    Ok(Tensor::from_vec(values, (b, c, rows, cols), x.device())?)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
 
-/// Largest value of every window and where in its plane it lies.
-fn host_max(window: &Window, x: &Tensor) -> Result<(Vec<f32>, Vec<u32>)> {
-    let (b, c, h, w) = x.dims4()?;
-    let (rows, cols) = output_of(window, x)?;
-    let mut values = vec![0f32; b * c * rows * cols];
-    let mut winners = vec![0u32; values.len()];
-    with_values(x, |x| {
-        values
-            .par_chunks_mut(rows * cols)
-            .zip(winners.par_chunks_mut(rows * cols))
-            .zip(x.par_chunks(h * w))
-            .for_each(|((values, winners), plane)| {
-                for row in 0..rows {
-                    let (top, bottom) = window.span(0, row, h);
-                    for col in 0..cols {
-                        let (left, right) = window.span(1, col, w);
-                        let mut winner = top * w + left;
-                        for r in top..bottom {
-                            for idx in r * w + left..r * w + right {
-                                if plane[idx] > plane[winner] {
-                                    winner = idx;
-                                }
-                            }
-                        }
-                        values[row * cols + col] = plane[winner];
-                        winners[row * cols + col] = winner as u32;
+    /// Whole numbers of which many are equal, so that ties are met.
+    fn noise(shape: (usize, usize, usize, usize), seed: u32) -> Tensor {
+        let n = shape.0 * shape.1 * shape.2 * shape.3;
+        let value = |i: u32| ((i.wrapping_mul(2_654_435_761) ^ (seed * 77)) >> 13) % 7;
+        let values: Vec<f32> = (0..n as u32).map(|i| value(i) as f32 - 3.0).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
+    fn values(x: &Tensor) -> Vec<f32> {
+        x.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn windows() -> Vec<Window> {
+        let window = |kernel, stride, pads, ceil| Window {
+            kernel,
+            stride,
+            pads,
+            ceil,
+        };
+        vec![
+            window([3, 3], [2, 2], [0; 4], true),
+            window([3, 3], [1, 1], [1; 4], false),
+            window([2, 2], [2, 2], [0; 4], false),
+            window([3, 2], [2, 1], [1, 0, 2, 1], false),
+            window([2, 3], [3, 2], [0, 1, 1, 2], true),
+        ]
+    }
+
+    #[test]
+    fn slices_and_host_agree() {
+        for window in windows() {
+            for (h, w) in [(5, 7), (6, 6), (9, 4)] {
+                let x = noise((1, 3, h, w), 1);
+                let (a, b) = (slices::max(window, &x), host::max(window, &x));
+                let (a, b) = (a.unwrap(), b.unwrap());
+                assert_eq!(a.dims(), b.dims(), "{window:?} on {h}×{w}");
+                assert_eq!(values(&a), values(&b), "{window:?} on {h}×{w}");
+
+                let tangent = noise((4, 3, h, w), 2);
+                let a = slices::gather(window, &x, &tangent).unwrap();
+                let b = host::gather(window, &x, &tangent).unwrap();
+                assert_eq!(values(&a), values(&b), "{window:?} on {h}×{w}");
+
+                let cotangent = noise((1, 3, b.dims()[2], b.dims()[3]), 3);
+                let a = slices::scatter(window, &x, &cotangent).unwrap();
+                let b = host::scatter(window, &x, &cotangent).unwrap();
+                assert_eq!(values(&a), values(&b), "{window:?} on {h}×{w}");
+
+                for include_pad in [false, true] {
+                    let a = slices::mean(window, &x, include_pad).unwrap();
+                    let b = host::mean(window, &x, include_pad).unwrap();
+                    for (a, b) in values(&a).iter().zip(values(&b)) {
+                        assert!((a - b).abs() < 1e-5, "{window:?} on {h}×{w}: {a} {b}");
                     }
                 }
-            });
-    })?;
-    Ok((values, winners))
-}
+            }
+        }
+    }
 
-fn host_scatter(window: &Window, x: &Tensor, cotangent: &Tensor) -> Result<Tensor> {
-    let (_, _, h, w) = x.dims4()?;
-    let (rows, cols) = output_of(window, x)?;
-    let (_, winners) = host_max(window, x)?;
-    let mut gradient = vec![0f32; x.elem_count()];
-    with_values(cotangent, |cotangent| {
-        gradient
-            .par_chunks_mut(h * w)
-            .zip(winners.par_chunks(rows * cols))
-            .zip(cotangent.par_chunks(rows * cols))
-            .for_each(|((plane, winners), cotangent)| {
-                for (&winner, &value) in winners.iter().zip(cotangent) {
-                    plane[winner as usize] += value;
-                }
-            });
-    })?;
-    Ok(Tensor::from_vec(gradient, x.shape(), x.device())?)
-}
+    #[test]
+    fn a_rounded_up_pool_by_hand() {
+        // Four columns, windows of three in steps of two: {0, 1, 2} and {2, 3}.
+        let pool = MaxPool {
+            kernel: [1, 3],
+            stride: [1, 2],
+            pads: [0; 4],
+            ceil: true,
+        };
+        let x = Tensor::new(&[[[[1f32, 5.0, 2.0, 2.0]]]], &Device::Cpu).unwrap();
+        assert_eq!(values(&pool.forward(&x).unwrap()), [5.0, 2.0]);
+        // The tie in the second window goes to its first element.
+        let cotangent = Tensor::new(&[[[[10f32, 1.0]]]], &Device::Cpu).unwrap();
+        assert_eq!(
+            values(&pool.vjp(&x, &cotangent).unwrap()),
+            [0.0, 10.0, 1.0, 0.0]
+        );
+        // The mean of a hanging window is over what lies on the map: (1 + 5 + 2) / 3 and (2 + 2) / 2.
+        let mean = pool.jvp(&x, &x, Relaxation::Average).unwrap();
+        assert_eq!(values(&mean), [8.0 / 3.0, 2.0]);
+    }
 
-fn host_gather(window: &Window, x: &Tensor, tangent: &Tensor) -> Result<Tensor> {
-    let (_, _, h, w) = x.dims4()?;
-    let (rows, cols) = output_of(window, x)?;
-    let (_, winners) = host_max(window, x)?;
-    let mut out = vec![0f32; tangent.elem_count() / (h * w) * rows * cols];
-    with_values(tangent, |tangent| {
-        out.par_chunks_mut(rows * cols)
-            .zip(tangent.par_chunks(h * w))
-            .enumerate()
-            .for_each(|(idx, (out, plane))| {
-                // One primal serves all tangents: its winners repeat.
-                let start = idx * rows * cols % winners.len();
-                for (out, &winner) in out.iter_mut().zip(&winners[start..]) {
-                    *out = plane[winner as usize];
-                }
-            });
-    })?;
-    from_planes(tangent, *window, out)
-}
-
-fn host_mean(window: &Window, x: &Tensor, include_pad: bool) -> Result<Tensor> {
-    let (b, c, h, w) = x.dims4()?;
-    let (rows, cols) = output_of(window, x)?;
-    let inverse = window
-        .inverse_counts((h, w), include_pad)
-        .unwrap_or_default();
-    let mut out = vec![0f32; b * c * rows * cols];
-    with_values(x, |x| {
-        out.par_chunks_mut(rows * cols)
-            .zip(x.par_chunks(h * w))
-            .for_each(|(out, plane)| {
-                for row in 0..rows {
-                    let (top, bottom) = window.span(0, row, h);
-                    for col in 0..cols {
-                        let (left, right) = window.span(1, col, w);
-                        let sum: f32 = (top..bottom)
-                            .map(|r| plane[r * w + left..r * w + right].iter().sum::<f32>())
-                            .sum();
-                        out[row * cols + col] = sum * inverse[row * cols + col];
-                    }
-                }
-            });
-    })?;
-    from_planes(x, *window, out)
+    #[test]
+    fn padding_never_wins() {
+        let pool = MaxPool {
+            kernel: [3; 2],
+            stride: [1; 2],
+            pads: [1; 4],
+            ceil: false,
+        };
+        let x = Tensor::new(&[[[[-3f32, -2.0], [-5.0, -4.0]]]], &Device::Cpu).unwrap();
+        assert_eq!(values(&pool.forward(&x).unwrap()), [-2.0; 4]);
+    }
 }

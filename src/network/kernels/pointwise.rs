@@ -1,0 +1,370 @@
+//! What works pixel by pixel: layout changes, ReLU and its mask, means over the map, LRN.
+
+use super::pack::Slots;
+use super::simd::{LANES, Work};
+use crate::network::ops;
+
+/// One image's planes `[channel][pixel]` into blocks; unused lanes become 0.
+pub(super) fn to_blocks(planes: &[f32], slots: &Slots, pixels: usize, blocks: &mut [f32]) {
+    if slots.channels() < slots.blocks * LANES {
+        blocks.fill(0.0);
+    }
+    for (plane, &slot) in planes.chunks_exact(pixels).zip(&slots.of_channel) {
+        let slot = slot as usize;
+        let start = slot / LANES * pixels * LANES + slot % LANES;
+        for (pixel, &value) in plane.iter().enumerate() {
+            blocks[start + pixel * LANES] = value;
+        }
+    }
+}
+
+/// The inverse of [`to_blocks`].
+pub(super) fn to_planes(blocks: &[f32], slots: &Slots, pixels: usize, planes: &mut [f32]) {
+    for (plane, &slot) in planes.chunks_exact_mut(pixels).zip(&slots.of_channel) {
+        let slot = slot as usize;
+        let start = slot / LANES * pixels * LANES + slot % LANES;
+        for (pixel, value) in plane.iter_mut().enumerate() {
+            *value = blocks[start + pixel * LANES];
+        }
+    }
+}
+
+/// y = max(x, 0).
+pub(super) struct Relu<'a> {
+    pub x: &'a [f32],
+    pub y: &'a mut [f32],
+}
+
+impl Work for Relu<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (y, &x) in self.y.iter_mut().zip(self.x) {
+            *y = if x > 0.0 { x } else { 0.0 };
+        }
+    }
+}
+
+/// One bit per lane: set where `y` is positive.
+pub(super) struct Signs<'a> {
+    pub y: &'a [f32],
+    pub bits: &'a mut Vec<u16>,
+}
+
+impl Work for Signs<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.bits.clear();
+        self.bits.extend(self.y.chunks_exact(LANES).map(|y| {
+            let mut bits = 0u16;
+            for (lane, &value) in y.iter().enumerate() {
+                bits |= u16::from(value > 0.0) << lane;
+            }
+            bits
+        }));
+    }
+}
+
+/// g = 0 where the bit is not set.
+pub(super) struct Mask<'a> {
+    pub bits: &'a [u16],
+    pub g: &'a mut [f32],
+}
+
+impl Work for Mask<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (g, &bits) in self.g.chunks_exact_mut(LANES).zip(self.bits) {
+            for (lane, g) in g.iter_mut().enumerate() {
+                *g = if bits >> lane & 1 == 1 { *g } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// to = from, or to += from.
+pub(super) struct Move<'a> {
+    pub from: &'a [f32],
+    pub to: &'a mut [f32],
+    pub add: bool,
+}
+
+impl Work for Move<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        if self.add {
+            for (to, from) in self.to.iter_mut().zip(self.from) {
+                *to += from;
+            }
+        } else {
+            self.to.copy_from_slice(self.from);
+        }
+    }
+}
+
+/// Means over `pixels` of each block.
+pub(super) struct MapMean<'a> {
+    pub pixels: usize,
+    pub x: &'a [f32],
+    pub y: &'a mut [f32],
+}
+
+impl Work for MapMean<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let share = 1.0 / self.pixels as f32;
+        let blocks = self.x.chunks_exact(self.pixels * LANES);
+        for (x, y) in blocks.zip(self.y.chunks_exact_mut(LANES)) {
+            let mut sum = [0f32; LANES];
+            for x in x.chunks_exact(LANES) {
+                for lane in 0..LANES {
+                    sum[lane] += x[lane];
+                }
+            }
+            for lane in 0..LANES {
+                y[lane] = sum[lane] * share;
+            }
+        }
+    }
+}
+
+/// Spreads the cotangent of a mean over `pixels` evenly.
+pub(super) struct MapSpread<'a> {
+    pub pixels: usize,
+    pub g: &'a [f32],
+    pub gx: &'a mut [f32],
+    pub add: bool,
+}
+
+impl Work for MapSpread<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let share = 1.0 / self.pixels as f32;
+        let blocks = self.gx.chunks_exact_mut(self.pixels * LANES);
+        for (gx, g) in blocks.zip(self.g.chunks_exact(LANES)) {
+            for gx in gx.chunks_exact_mut(LANES) {
+                for lane in 0..LANES {
+                    let value = g[lane] * share;
+                    gx[lane] = if self.add { gx[lane] + value } else { value };
+                }
+            }
+        }
+    }
+}
+
+/// Local response normalisation of channels without gaps, with its two derivatives.
+///
+/// With d = k + a Σ x² over the window and a = alpha / size: y = x d^−β, and
+/// ∂yᵢ/∂xⱼ = δᵢⱼ dᵢ^−β − 2 a β xᵢ dᵢ^(−β−1) xⱼ for j in the window of i.
+pub(super) struct Lrn<'a> {
+    pub lrn: &'a ops::Lrn,
+    pub channels: usize,
+    pub pixels: usize,
+    pub x: &'a [f32],
+    pub task: LrnTask<'a>,
+}
+
+/// What to compute at `x`.
+pub(super) enum LrnTask<'a> {
+    /// y.
+    Forward(&'a mut [f32]),
+    /// Cotangent g → gx, written or added.
+    Backward {
+        g: &'a [f32],
+        gx: &'a mut [f32],
+        add: bool,
+    },
+    /// Tangent → tangent of y.
+    Tangent { t: &'a [f32], y: &'a mut [f32] },
+}
+
+impl Work for Lrn<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let pixels = self.pixels;
+        let mut lines = Lines::new(self.lrn, self.channels);
+        match self.task {
+            LrnTask::Forward(y) => {
+                for pixel in 0..pixels {
+                    lines.load(self.x, pixel, pixels);
+                    lines.forward();
+                    lines.store(y, pixel, pixels, false);
+                }
+            }
+            LrnTask::Backward { g, gx, add } => {
+                for pixel in 0..pixels {
+                    lines.load(self.x, pixel, pixels);
+                    lines.load_other(g, pixel, pixels);
+                    lines.backward();
+                    lines.store(gx, pixel, pixels, add);
+                }
+            }
+            LrnTask::Tangent { t, y } => {
+                for pixel in 0..pixels {
+                    lines.load(self.x, pixel, pixels);
+                    lines.load_other(t, pixel, pixels);
+                    lines.tangent();
+                    lines.store(y, pixel, pixels, false);
+                }
+            }
+        }
+    }
+}
+
+/// All channels of one pixel in a row, with zeros at both ends for the window.
+struct Lines<'a> {
+    lrn: &'a ops::Lrn,
+    reach: usize,
+    channels: usize,
+    /// Lanes: channels rounded up to blocks.
+    lanes: usize,
+    x: Vec<f32>,
+    other: Vec<f32>,
+    product: Vec<f32>,
+    base: Vec<f32>,
+    out: Vec<f32>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(lrn: &'a ops::Lrn, channels: usize) -> Self {
+        let reach = lrn.size / 2;
+        let lanes = channels.div_ceil(LANES) * LANES;
+        let padded = vec![0.0; lanes + 2 * reach];
+        Self {
+            lrn,
+            reach,
+            channels,
+            lanes,
+            x: padded.clone(),
+            other: padded.clone(),
+            product: padded,
+            base: vec![0.0; lanes],
+            out: vec![0.0; lanes],
+        }
+    }
+
+    #[inline(always)]
+    fn load(&mut self, from: &[f32], pixel: usize, pixels: usize) {
+        gather(&mut self.x[self.reach..][..self.lanes], from, pixel, pixels);
+    }
+
+    #[inline(always)]
+    fn load_other(&mut self, from: &[f32], pixel: usize, pixels: usize) {
+        gather(
+            &mut self.other[self.reach..][..self.lanes],
+            from,
+            pixel,
+            pixels,
+        );
+    }
+
+    /// `out` = window sums of `product`.
+    #[inline(always)]
+    fn window_sums(&mut self) {
+        self.out.fill(0.0);
+        for shift in 0..self.lrn.size {
+            let shifted = &self.product[shift..shift + self.lanes];
+            for (sum, value) in self.out.iter_mut().zip(shifted) {
+                *sum += value;
+            }
+        }
+    }
+
+    /// `base` = d.
+    #[inline(always)]
+    fn bases(&mut self) {
+        for (product, x) in self.product.iter_mut().zip(&self.x) {
+            *product = x * x;
+        }
+        self.window_sums();
+        let a = (self.lrn.alpha / self.lrn.size as f64) as f32;
+        let k = self.lrn.k as f32;
+        for (base, sum) in self.base.iter_mut().zip(&self.out) {
+            *base = k + a * sum;
+        }
+    }
+
+    /// d^−β; β = 3/4, everybody's choice, by two square roots.
+    #[inline(always)]
+    fn power(&self, base: f32) -> f32 {
+        if (self.lrn.beta - 0.75).abs() < f64::EPSILON {
+            let root = base.sqrt();
+            1.0 / (root * root.sqrt())
+        } else {
+            base.powf(-self.lrn.beta as f32)
+        }
+    }
+
+    #[inline(always)]
+    fn forward(&mut self) {
+        self.bases();
+        for lane in 0..self.lanes {
+            self.out[lane] = self.x[lane + self.reach] * self.power(self.base[lane]);
+        }
+    }
+
+    /// 2 a β.
+    fn slope(&self) -> f32 {
+        (2.0 * self.lrn.alpha / self.lrn.size as f64 * self.lrn.beta) as f32
+    }
+
+    #[inline(always)]
+    fn backward(&mut self) {
+        self.bases();
+        for lane in 0..self.lanes {
+            let at = lane + self.reach;
+            let power = self.power(self.base[lane]);
+            self.product[at] = self.other[at] * self.x[at] * power / self.base[lane];
+        }
+        self.window_sums();
+        let slope = self.slope();
+        for lane in 0..self.lanes {
+            let at = lane + self.reach;
+            let direct = self.other[at] * self.power(self.base[lane]);
+            self.out[lane] = direct - slope * self.x[at] * self.out[lane];
+        }
+    }
+
+    #[inline(always)]
+    fn tangent(&mut self) {
+        self.bases();
+        for (product, (x, t)) in self.product.iter_mut().zip(self.x.iter().zip(&self.other)) {
+            *product = x * t;
+        }
+        self.window_sums();
+        let slope = self.slope();
+        for lane in 0..self.lanes {
+            let at = lane + self.reach;
+            let power = self.power(self.base[lane]);
+            let cross = slope * self.x[at] * power / self.base[lane] * self.out[lane];
+            self.out[lane] = self.other[at] * power - cross;
+        }
+    }
+
+    #[inline(always)]
+    fn store(&mut self, to: &mut [f32], pixel: usize, pixels: usize, add: bool) {
+        // With k = 0 an unused lane would be 0 / 0.
+        self.out[self.channels..].fill(0.0);
+        for (block, out) in self.out.chunks_exact(LANES).enumerate() {
+            let start = (block * pixels + pixel) * LANES;
+            let to = &mut to[start..start + LANES];
+            for lane in 0..LANES {
+                to[lane] = if add { to[lane] + out[lane] } else { out[lane] };
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn gather(to: &mut [f32], from: &[f32], pixel: usize, pixels: usize) {
+    for (block, to) in to.chunks_exact_mut(LANES).enumerate() {
+        let start = (block * pixels + pixel) * LANES;
+        to.copy_from_slice(&from[start..start + LANES]);
+    }
+}
