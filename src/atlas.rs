@@ -11,12 +11,13 @@ mod layer;
 mod level;
 mod quantized;
 mod recipe;
+pub mod sample;
 mod truth;
 
 pub use class::{Class, ClassId, short_name};
 pub use icon::{Icons, Palette, TILE_SIZE, Tile};
 pub use images::Images;
-pub use layer::{LayerAtlas, LayoutQuality, Pca, Samples, TOP_ATTRIBUTIONS};
+pub use layer::{LayerAtlas, LayoutQuality, Pca, Samples, TOP_ATTRIBUTIONS, snap_position};
 pub use level::{Cell, Level};
 pub use quantized::Quantized;
 pub use recipe::{

@@ -1,1 +1,70 @@
-//! The command line.
+//! The command line: the only part that reads arguments, environment, working directory and the clock of the day.
+//!
+//! Exit codes: 0 done (also when the reader of our output went away), 1 failed, 2 wrong usage, 130 interrupted.
+
+mod args;
+#[cfg(feature = "build")]
+mod build;
+mod completions;
+#[cfg(all(feature = "build", feature = "explore"))]
+mod demo;
+mod doctor;
+#[cfg(feature = "explore")]
+mod explore;
+mod export;
+mod failure;
+mod info;
+mod interrupt;
+#[cfg(feature = "build")]
+mod networks;
+mod open;
+mod output;
+mod progress;
+#[cfg(feature = "explore")]
+mod show;
+#[cfg(feature = "build")]
+mod train_demo;
+
+pub use args::Args;
+pub use failure::{Failure, Kind};
+
+use clap::Parser as _;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Parses `argv`, runs the command, reports its failure and gives the exit code.
+pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(argv) {
+        Ok(args) => args,
+        Err(error) => {
+            // clap knows whether this is help (stdout, 0) or a mistake (stderr, 2); a closed pipe is no failure.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    use args::Command;
+    match args.command {
+        #[cfg(feature = "build")]
+        Command::Build(args) => build::run(&args),
+        #[cfg(all(feature = "build", feature = "explore"))]
+        Command::Demo(args) => demo::run(&args),
+        #[cfg(feature = "explore")]
+        Command::Explore(args) => explore::run(&args),
+        #[cfg(feature = "explore")]
+        Command::Show(args) => show::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        #[cfg(feature = "build")]
+        Command::TrainDemo(args) => train_demo::run(&args),
+        Command::Completions { shell } => completions::run(shell),
+        Command::Man => completions::man(),
+    }
+}

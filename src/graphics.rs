@@ -1,10 +1,30 @@
 //! Terminal pictures: ask the terminal what it can draw, send pictures once, move them by placements.
 //!
 //! No ratatui type and no atlas in here: pictures are PNG bytes with a key, placements are rectangles.
+//!
+//! A frame goes like this: the caller says which part of which picture belongs where ([`Placement`]); a
+//! [`BackEnd`] answers with the text cells that have to stand in the caller's text buffer ([`Frame::cells`]) and
+//! with the bytes that go to the terminal after the text. Half-blocks are cells only, kitty's direct placements
+//! bytes only; kitty's placeholders, sixel and iTerm2 fit the same mould.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`probe`] | one question to the terminal, the parsed answers, the decision |
+//! | [`terminal`] | raw mode and the alternate screen, given back whatever happens |
+//! | [`kitty`] | upload once, place by difference |
+//! | [`halfblock`] | two pixels per character |
+//! | [`decode`] | PNG → RGBA, cached |
+//! | [`oneshot`] | one picture printed between lines of text, no alternate screen |
 
+pub mod decode;
 pub mod halfblock;
 pub mod kitty;
+pub mod oneshot;
 pub mod probe;
+pub mod terminal;
+
+pub use halfblock::HalfCell;
+pub use probe::Capabilities;
 
 /// Names a picture for as long as the program runs; the same key always means the same pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,7 +44,7 @@ pub struct Picture {
 }
 
 /// A rectangle in a picture's pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source {
     /// Left edge.
     pub x: u32,
@@ -36,8 +56,21 @@ pub struct Source {
     pub height: u32,
 }
 
+impl Source {
+    /// The part of the rectangle that lies inside a picture of `width` × `height` pixels, if any.
+    #[must_use]
+    pub fn clipped(self, width: u32, height: u32) -> Option<Self> {
+        let inside = Self {
+            width: self.width.min(width.checked_sub(self.x)?),
+            height: self.height.min(height.checked_sub(self.y)?),
+            ..self
+        };
+        (inside.width > 0 && inside.height > 0).then_some(inside)
+    }
+}
+
 /// A rectangle of the terminal in columns and rows, origin top left, 0-based.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Target {
     /// First column.
     pub column: u16,
@@ -49,10 +82,14 @@ pub struct Target {
     pub rows: u16,
 }
 
-/// A part of a picture scaled into a part of the screen. Later placements lie over earlier ones of lower or equal `z`.
+/// A part of a picture scaled into a part of the screen.
+///
+/// Where two placements overlap, the one with the higher `z` lies on top; overlapping placements of equal `z` are
+/// stacked as the terminal likes (kitty orders them by its own picture numbers), so give those different ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placement {
-    /// Stable name: the same `id` in the next frame moves the placement instead of making another.
+    /// Stable name: the same `id` in the next frame moves the placement instead of making another. Unique in a
+    /// frame; at most `u32::MAX - 1`.
     pub id: u32,
     /// The picture.
     pub picture: PictureKey,
@@ -60,7 +97,7 @@ pub struct Placement {
     pub source: Source,
     /// Where it goes.
     pub target: Target,
-    /// Stacking order.
+    /// Stacking order. Below zero kitty draws under the text; Konsole then draws nothing, so prefer ≥ 0.
     pub z: i32,
 }
 
@@ -76,4 +113,76 @@ pub enum Protocol {
     },
     /// No pictures at all (`NO_COLOR`, a dumb terminal): captions only.
     None,
+}
+
+/// Where a back end gets a picture from; `None` when it is not there yet.
+pub type Pictures<'a> = dyn Fn(PictureKey) -> Option<Picture> + 'a;
+
+/// What a back end made of a frame, beside the bytes it wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Frame {
+    /// Characters for the caller's text buffer, by row then column; empty for protocols that draw over the text.
+    pub cells: Vec<HalfCell>,
+    /// Pictures were left out because the upload budget of this call was spent: call again soon.
+    pub pending: bool,
+    /// The set of pictures kept by the terminal changed, so [`BackEnd::farewell`] did too.
+    pub farewell_changed: bool,
+}
+
+/// A way to bring pictures to the screen. It remembers what the terminal holds and sends differences.
+pub trait BackEnd {
+    /// Shows exactly `placements`. Bytes for the terminal are appended to `out` and belong after the frame's text.
+    ///
+    /// At most about `upload_budget` bytes are spent on pictures the terminal does not have yet, in the order of
+    /// `placements`; one picture always fits unless the budget is 0. Placements whose picture is not there
+    /// (not uploaded yet, or `pictures` answered `None`) are left out.
+    fn frame(
+        &mut self,
+        out: &mut Vec<u8>,
+        placements: &[Placement],
+        pictures: &Pictures<'_>,
+        upload_budget: usize,
+    ) -> Frame;
+
+    /// The screen was cleared (by way of [`terminal::Screen`], which keeps pictures alive) or resized: the next
+    /// frame places everything again, without uploading.
+    fn reset(&mut self);
+
+    /// The terminal may have lost the pictures too (the alternate screen was left, `CSI 2 J` was sent): the next
+    /// frame starts afresh.
+    fn forget(&mut self);
+
+    /// Bytes that free everything of ours in the terminal.
+    fn farewell(&self) -> Vec<u8>;
+}
+
+/// Draws nothing, for terminals that cannot or shall not show pictures.
+#[derive(Debug, Clone, Copy, Default)]
+struct Blank;
+
+impl BackEnd for Blank {
+    fn frame(&mut self, _: &mut Vec<u8>, _: &[Placement], _: &Pictures<'_>, _: usize) -> Frame {
+        Frame::default()
+    }
+    fn reset(&mut self) {}
+    fn forget(&mut self) {}
+    fn farewell(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// The back end for what `capabilities` say.
+///
+/// `seed` spreads the kitty picture ids of different runs (see [`kitty::Options::first_id`]); any number will do.
+pub fn back_end(capabilities: &Capabilities, seed: u64) -> Box<dyn BackEnd + Send> {
+    match capabilities.protocol {
+        Protocol::Kitty => Box::new(kitty::Painter::new(kitty::Options {
+            synchronized: capabilities.synchronized,
+            ..kitty::Options::with_seed(seed)
+        })),
+        Protocol::HalfBlock { .. } => Box::new(halfblock::Painter::new(
+            capabilities.background.unwrap_or([0, 0, 0]),
+        )),
+        Protocol::None => Box::new(Blank),
+    }
 }

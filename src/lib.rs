@@ -18,18 +18,18 @@
 //! | [`atlas`] | the finished, immutable value that everything else makes or shows | files, terminals, candle |
 //! | [`math`] | moments, whitening, percentiles, seeded random numbers | files, terminals |
 //! | [`progress`] | how long work reports itself and is asked to stop | what a progress bar looks like |
-//! | `network` | a graph of named nodes: forward, vjp, jvp; candle is the reference, `network::kernels` the fast path | paths (it gets bytes) |
+//! | `network` | a graph of named nodes: forward, vjp, jvp, attribution of a position to every class; candle is the reference, `network::kernels` the fast path | paths (it gets bytes) |
 //! | `images` | folders of photographs, decoding, the synthetic world | the network |
 //! | `collect` | images → activations with their provenance | disk, screen |
 //! | `layout` | activations → positions in the unit square (UMAP) | candle, disk |
 //! | `binning` | positions × activations → grid levels of cells | candle, disk |
-//! | `attribution` | h · ∇h logit for every class | disk, screen |
 //! | `featurevis` | a cell's direction → its icon | disk, screen |
 //! | `train` | the trainer of the demo's small network | the terminal |
 //! | `pipeline` | the stages in order, resumable; the only place where computation meets disk | the terminal |
 //! | [`store`] | [`atlas::Atlas`] ⇄ one `.atlas` file; the only place that knows the format | who asks |
 //! | `graphics` | terminal pictures: probe, kitty, half-blocks | ratatui, the atlas |
 //! | `explorer` | event → message → update → effects; view; placements | candle |
+//! | [`paths`] | where state, cache and configuration live | the environment (it is passed in) |
 //! | [`cli`] | arguments, environment, exit codes | nothing |
 //!
 //! # Invariants
@@ -52,8 +52,6 @@ pub mod paths;
 pub mod progress;
 pub mod store;
 
-#[cfg(feature = "build")]
-pub mod attribution;
 #[cfg(feature = "build")]
 pub mod binning;
 #[cfg(feature = "build")]

@@ -5,6 +5,7 @@
 //! logits: attribution). Plain candle operators are the reference on every device; on the CPU
 //! [`kernels`] computes the same numbers faster.
 
+pub mod demo;
 pub mod graph;
 pub mod inception_v1;
 pub mod input;

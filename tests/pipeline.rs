@@ -1,1 +1,174 @@
-//! Tests of pipeline.
+//! Builds of the synthetic world: reproducible, resumable, and told about what cannot be read.
+
+use atlascope::atlas::{
+    Atlas, AttributionRecipe, CollectRecipe, IconRecipe, LayoutRecipe, Recipe, Source,
+};
+use atlascope::images::scenes::Scenes;
+use atlascope::images::world::World;
+use atlascope::images::{Folder, ImageSet};
+use atlascope::network::{Network, demo};
+use atlascope::pipeline::{self, Job, PipelineError, Sourced, Workspace};
+use atlascope::progress::{Progress, Silent};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn network() -> Network {
+    demo::load(&candle_core::Device::Cpu).unwrap()
+}
+
+fn job<'a>(network: &'a Network, set: &'a dyn ImageSet, layers: &[&str]) -> Job<'a> {
+    let recipe = Recipe {
+        network: network.name.clone(),
+        weights_sha256: network.weights_sha256.clone(),
+        sources: vec![Source {
+            name: set.name().to_owned(),
+            path: None,
+            n_images: set.len() as u64,
+            n_skipped: 0,
+            positions: 2,
+        }],
+        layers: layers.iter().map(|&name| name.to_owned()).collect(),
+        grids: vec![3, 6],
+        collect: CollectRecipe::default(),
+        layout: LayoutRecipe { n_neighbors: 8, n_epochs: 30, ..LayoutRecipe::default() },
+        attribution: AttributionRecipe::default(),
+        icons: IconRecipe { size: 32, steps: 3, min_samples: 4, ..IconRecipe::default() },
+        seed: 5,
+        device: "cpu".to_owned(),
+        program: "test".to_owned(),
+    };
+    Job {
+        network,
+        layers: layers.iter().map(|name| network.layer(name).unwrap()).collect(),
+        sources: vec![Sourced { set, positions: 2 }],
+        recipe,
+        truth: None,
+        keep_activations: false,
+    }
+}
+
+fn build(job: &Job<'_>, folder: &Path, progress: &dyn Progress) -> Result<Arc<Atlas>, PipelineError> {
+    let workspace = Workspace::open(folder)?;
+    pipeline::build(job, &workspace, progress, &mut |atlas| atlas.check().unwrap())
+}
+
+/// Cancels once `left` steps were reported.
+struct Countdown(AtomicU64);
+
+impl Progress for Countdown {
+    fn begin(&self, _: &str, _: u64, _: &str) {}
+    fn advance(&self, n: u64) {
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(n)));
+    }
+    fn note(&self, _: &str) {}
+    fn cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+fn stage_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn an_interrupted_build_ends_in_the_same_atlas() {
+    let network = network();
+    let scenes = Scenes::new(World::new(3), 96);
+    let job = job(&network, &scenes, &[demo::DEFAULT_LAYER]);
+    let whole = tempfile::tempdir().unwrap();
+    let expected = build(&job, whole.path(), &Silent).unwrap();
+    assert!(expected.complete);
+    assert_eq!(expected.layers[0].samples.len(), 192);
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut interrupts = 0;
+    let resumed = loop {
+        // Each run gets a little further than the last: collect, layout, icons and the second pass are all cut.
+        match build(&job, folder.path(), &Countdown(AtomicU64::new(100 + 17 * interrupts))) {
+            Ok(atlas) => break atlas,
+            Err(PipelineError::Interrupted(_)) => interrupts += 1,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(interrupts < 200);
+    };
+    assert!(interrupts >= 3, "only {interrupts} interrupts");
+    assert_eq!(*resumed, *expected);
+}
+
+#[test]
+fn damaged_stage_files_are_made_again() {
+    let network = network();
+    let scenes = Scenes::new(World::new(4), 40);
+    let job = job(&network, &scenes, &[demo::DEFAULT_LAYER]);
+    let folder = tempfile::tempdir().unwrap();
+    let expected = build(&job, folder.path(), &Silent).unwrap();
+    let files = stage_files(folder.path());
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+        assert_eq!(*build(&job, folder.path(), &Silent).unwrap(), *expected, "{}", file.display());
+    }
+}
+
+#[test]
+fn several_layers_share_their_images() {
+    let network = network();
+    let scenes = Scenes::new(World::new(6), 48);
+    let names: Vec<String> = network.layers().into_iter().map(|layer| layer.name).collect();
+    let names: Vec<&str> = names.iter().rev().take(2).rev().map(String::as_str).collect();
+    let job = job(&network, &scenes, &names);
+    let folder = tempfile::tempdir().unwrap();
+    let atlas = build(&job, folder.path(), &Silent).unwrap();
+    assert_eq!(atlas.layers.iter().map(|layer| layer.name.as_str()).collect::<Vec<_>>(), names);
+    for layer in &atlas.layers {
+        assert_eq!(layer.samples.len(), 96);
+        let finest = layer.levels.last().unwrap();
+        assert_eq!(finest.cells.iter().map(|cell| cell.n_samples).sum::<u32>(), 96);
+        let drawn = finest.icons.steps.iter().filter(|&&steps| steps > 0).count();
+        let wanted = finest.cells.iter().filter(|cell| cell.n_samples >= 4).count();
+        assert_eq!(drawn, wanted);
+        assert_eq!(layer.position_cells.nrows(), 48);
+    }
+}
+
+#[test]
+fn unreadable_images_are_counted_and_named() {
+    let network = network();
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(1);
+    for idx in 0..24 {
+        world.scene(idx).image.save(folder.path().join(format!("{idx:02}.png"))).unwrap();
+    }
+    std::fs::write(folder.path().join("broken.png"), b"not a picture").unwrap();
+    std::fs::write(folder.path().join("empty.jpg"), b"").unwrap();
+    let set = Folder::open(folder.path(), None).unwrap();
+    let job = job(&network, &set, &[demo::DEFAULT_LAYER]);
+    let part = tempfile::tempdir().unwrap();
+    let atlas = build(&job, part.path(), &Silent).unwrap();
+    assert_eq!(atlas.images.len(), 24);
+    assert_eq!(atlas.recipe.sources[0].n_skipped, 2);
+    assert_eq!(atlas.recipe.sources[0].n_images, 24);
+}
+
+#[test]
+fn a_folder_of_rubbish_is_an_error_that_names_the_first_file() {
+    let network = network();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("broken.png"), b"not a picture").unwrap();
+    let set = Folder::open(folder.path(), None).unwrap();
+    let job = job(&network, &set, &[demo::DEFAULT_LAYER]);
+    let part = tempfile::tempdir().unwrap();
+    let error = build(&job, part.path(), &Silent).unwrap_err();
+    assert!(matches!(&error, PipelineError::NoReadableImage { n: 1, .. }), "{error}");
+    assert!(error.to_string().contains("broken.png"), "{error}");
+}

@@ -1,5 +1,7 @@
 //! What several test modules need.
 
+pub mod terminal;
+
 use std::path::PathBuf;
 
 /// The folder with trained networks and photographs (`ATLASCOPE_DATA`), or `None` with a line that says what is

@@ -1,6 +1,8 @@
 //! Icons, stored as spatial tiles of indexed pixels with one palette for the whole atlas layer, so that
 //! terminals get them without re-encoding.
 
+use super::{Cell, Inconsistent};
+
 /// Side of a tile in cells: a tile shows the `TILE_SIZE` × `TILE_SIZE` block of cells at its place in the grid.
 pub const TILE_SIZE: u32 = 4;
 
@@ -44,5 +46,42 @@ impl Icons {
             .binary_search_by_key(&(row, col), |tile| (tile.row, tile.col))
             .ok()?;
         self.tiles.get(idx)
+    }
+
+    /// Tiles lie in the grid, in order, and every cell with an icon has its tile.
+    pub(super) fn check(&self, part: &str, grid: u32, cells: &[Cell]) -> Result<(), Inconsistent> {
+        let fail = |what: String| {
+            Err(Inconsistent {
+                part: format!("{part}.icons"),
+                what,
+            })
+        };
+        let side = grid.div_ceil(TILE_SIZE);
+        let place = |tile: &Tile| (tile.row, tile.col);
+        if let Some(tile) = self.tiles.iter().find(|t| t.row >= side || t.col >= side) {
+            return fail(format!(
+                "tile {},{} outside a grid of {grid}",
+                tile.row, tile.col
+            ));
+        }
+        if !self.tiles.is_sorted_by(|a, b| place(a) < place(b)) {
+            return fail("tiles are not in row, column order".to_owned());
+        }
+        let drawn = cells
+            .iter()
+            .zip(&self.steps)
+            .filter(|&(_, &steps)| steps > 0);
+        for (cell, _) in drawn {
+            if self
+                .tile(cell.row / TILE_SIZE, cell.col / TILE_SIZE)
+                .is_none()
+            {
+                return fail(format!(
+                    "the icon of cell {},{} has no tile",
+                    cell.row, cell.col
+                ));
+            }
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{ClassId, Inconsistent, Level, Palette, Quantized, same_len};
 use half::f16;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView2};
 
 /// How many of a sample's strongest attributions (by absolute value) are kept.
 pub const TOP_ATTRIBUTIONS: usize = 32;
@@ -44,12 +44,15 @@ pub struct Samples {
     pub row: Vec<u8>,
     /// Column of the position in the layer.
     pub col: Vec<u8>,
-    /// Position in the map: n × 2, (x, y) in `[0, 1]`, y down.
+    /// Position in the map: n × 2, (x, y) in `[0, 1]`, y down; multiples of 1/65535 (see [`snap_position`]), which
+    /// is what a file keeps.
     pub position: Array2<f32>,
     /// The classes of the [`TOP_ATTRIBUTIONS`] strongest attributions, n × k, by falling absolute value.
     pub top_classes: Array2<ClassId>,
-    /// Their values in logits, n × k.
-    pub top_values: Array2<f16>,
+    /// Their values, n × k, as multiples of [`Self::top_scale`]; read them with [`Self::top`].
+    pub top_values: Array2<i8>,
+    /// Logits per unit of `top_values`, n: a 127th of the sample's strongest attribution.
+    pub top_scale: Vec<f16>,
     /// The activation's leading principal components.
     pub pca: Pca,
     /// Full activations n × depth, only when asked to keep them.
@@ -82,7 +85,68 @@ pub struct LayoutQuality {
     pub n_queries: u32,
 }
 
+/// What the rows and columns of a layer's tables are checked against.
+struct Shape {
+    depth: usize,
+    map_size: (u32, u32),
+    n_images: usize,
+    n_classes: usize,
+}
+
+impl Pca {
+    fn check(&self, part: &str, depth: usize) -> Result<(), Inconsistent> {
+        let (k, cols) = self.components.dim();
+        same_len(
+            part,
+            "pca coordinates' columns",
+            k,
+            self.coordinates.data.ncols(),
+        )?;
+        same_len(part, "pca mean", cols, self.mean.len())?;
+        if k > 0 {
+            same_len(part, "pca components' columns", depth, cols)?;
+        }
+        Ok(())
+    }
+}
+
+/// The nearest coordinate that a file can hold: a multiple of 1/65535 in `[0, 1]`.
+pub fn snap_position(coordinate: f32) -> f32 {
+    (coordinate.clamp(0.0, 1.0) * 65535.0).round() / 65535.0
+}
+
 impl Samples {
+    /// Sets `top_classes`, `top_values` and `top_scale` from every sample's strongest attributions in logits, both
+    /// n × k, by falling absolute value. A value keeps 1/127 of the sample's strongest one.
+    pub fn set_top(&mut self, classes: Array2<ClassId>, values: &ArrayView2<'_, f32>) {
+        let mut levels = Array2::zeros(values.raw_dim());
+        self.top_scale = (values.rows().into_iter())
+            .zip(levels.rows_mut())
+            .map(|(row, mut level_row)| {
+                let largest = row.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+                let scale = f16::from_f32(largest.min(8e6) / 127.0);
+                if scale > f16::ZERO {
+                    let quantise =
+                        |v: &f32| (v / scale.to_f32()).round().clamp(-127.0, 127.0) as i8;
+                    level_row.assign(&row.map(quantise));
+                }
+                scale
+            })
+            .collect();
+        self.top_classes = classes;
+        self.top_values = levels;
+    }
+
+    /// The strongest attributions of sample `idx` in logits, by falling absolute value.
+    pub fn top(&self, idx: usize) -> impl Iterator<Item = (ClassId, f32)> + '_ {
+        let scale = self.top_scale[idx].to_f32();
+        let classes = self.top_classes.row(idx).into_iter();
+        let values = self.top_values.row(idx).into_iter();
+        classes
+            .zip(values)
+            .map(move |(&class, &v)| (class, scale * f32::from(v)))
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.image.len()
@@ -93,7 +157,7 @@ impl Samples {
         self.image.is_empty()
     }
 
-    fn check(&self, part: &str, n_images: usize, map_size: (u32, u32)) -> Result<(), Inconsistent> {
+    fn check(&self, part: &str, shape: &Shape) -> Result<(), Inconsistent> {
         let n = self.len();
         same_len(part, "row", n, self.row.len())?;
         same_len(part, "col", n, self.col.len())?;
@@ -101,6 +165,7 @@ impl Samples {
         same_len(part, "position columns", 2, self.position.ncols())?;
         same_len(part, "top_classes", n, self.top_classes.nrows())?;
         same_len(part, "top_values", n, self.top_values.nrows())?;
+        same_len(part, "top_scale", n, self.top_scale.len())?;
         same_len(
             part,
             "top_values columns",
@@ -108,14 +173,30 @@ impl Samples {
             self.top_values.ncols(),
         )?;
         same_len(part, "pca coordinates", n, self.pca.coordinates.n_rows())?;
+        self.pca.check(part, shape.depth)?;
+        if let Some(activations) = &self.activations {
+            same_len(part, "activations", n, activations.nrows())?;
+            let cols = activations.ncols();
+            same_len(part, "columns of activations", shape.depth, cols)?;
+        }
         let fail = |what: String| {
             Err(Inconsistent {
                 part: part.to_owned(),
                 what,
             })
         };
+        let Shape {
+            n_images,
+            n_classes,
+            map_size,
+            ..
+        } = *shape;
         if let Some(image) = self.image.iter().find(|&&image| image as usize >= n_images) {
             return fail(format!("image {image} of {n_images}"));
+        }
+        let mut classes = self.top_classes.iter();
+        if let Some(class) = classes.find(|&&class| usize::from(class) >= n_classes) {
+            return fail(format!("class {class} of {n_classes}"));
         }
         let outside =
             |(&r, &c): (&u8, &u8)| u32::from(r) >= map_size.0 || u32::from(c) >= map_size.1;
@@ -139,8 +220,18 @@ impl LayerAtlas {
         n_images: usize,
         n_classes: usize,
     ) -> Result<(), Inconsistent> {
-        self.samples
-            .check(&format!("{part}.samples"), n_images, self.map_size)?;
+        let shape = Shape {
+            depth: self.depth,
+            map_size: self.map_size,
+            n_images,
+            n_classes,
+        };
+        self.samples.check(&format!("{part}.samples"), &shape)?;
+        if self.pooled.n_rows() > 0 {
+            let (rows, cols) = self.pooled.data.dim();
+            same_len(part, "rows of pooled", n_images, rows)?;
+            same_len(part, "columns of pooled", self.depth, cols)?;
+        }
         for (idx, level) in self.levels.iter().enumerate() {
             level.check(
                 &format!("{part}.levels[{idx}]"),

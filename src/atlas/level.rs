@@ -126,15 +126,42 @@ impl Level {
                 ));
             }
         }
-        if !self.cells.is_sorted_by_key(|cell| (cell.row, cell.col)) {
+        let place = |cell: &Cell| (cell.row, cell.col);
+        if !self.cells.is_sorted_by(|a, b| place(a) < place(b)) {
             return fail("cells are not in row, column order".to_owned());
         }
+        self.check_members(part, n_samples)?;
+        self.icons.check(part, self.grid, &self.cells)
+    }
+
+    /// Members are a partition: ascending in each cell, no sample in two cells.
+    fn check_members(&self, part: &str, n_samples: usize) -> Result<(), Inconsistent> {
+        let fail = |what: String| {
+            Err(Inconsistent {
+                part: part.to_owned(),
+                what,
+            })
+        };
         if let Some(sample) = self
             .members
             .iter()
             .find(|&&sample| sample as usize >= n_samples)
         {
             return fail(format!("sample {sample} of {n_samples}"));
+        }
+        let mut taken = vec![false; n_samples];
+        for idx in 0..self.cells.len() {
+            let members = self.members_of(idx);
+            if !members.is_sorted() {
+                return fail(format!(
+                    "the samples of cell {idx} are not in ascending order"
+                ));
+            }
+            for &member in members {
+                if std::mem::replace(&mut taken[member as usize], true) {
+                    return fail(format!("sample {member} belongs to two cells"));
+                }
+            }
         }
         Ok(())
     }

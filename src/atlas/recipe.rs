@@ -32,8 +32,11 @@ pub struct Recipe {
 /// One source of images.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Source {
-    /// Folder as given, or `synthetic world`.
+    /// The folder's own name, or `synthetic world`.
     pub name: String,
+    /// The folder as it was given, unless it was to be left out.
+    #[serde(default)]
+    pub path: Option<String>,
     /// Number of images used.
     pub n_images: u64,
     /// Number of files that could not be read.

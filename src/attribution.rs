@@ -1,1 +1,0 @@
-//! Class attribution of a sample: h · ∇h logit for every class.

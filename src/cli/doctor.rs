@@ -1,0 +1,76 @@
+//! `atlascope doctor`: what this terminal can draw and why, what computes, where files live.
+
+use super::args::DoctorArgs;
+use super::{Failure, output};
+use crate::paths::Paths;
+use std::fmt::Write as _;
+
+pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
+    let mut text = format!("atlascope {}\n", env!("CARGO_PKG_VERSION"));
+    terminal(args, &mut text);
+    compute(&mut text);
+    let paths = Paths::resolve(|name| std::env::var(name).ok());
+    section(&mut text, "paths");
+    row(&mut text, "state", paths.state.display());
+    row(&mut text, "cache", paths.cache.display());
+    row(&mut text, "configuration", paths.config.display());
+    output::print(&text)?;
+    Ok(())
+}
+
+fn section(text: &mut String, name: &str) {
+    let _ = write!(text, "\n{name}\n");
+}
+
+fn row(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    let _ = writeln!(text, "  {name:<16} {value}");
+}
+
+#[cfg(feature = "explore")]
+fn terminal(args: &DoctorArgs, text: &mut String) {
+    use crate::graphics::Protocol;
+    section(text, "terminal");
+    let capabilities = match super::explore::probe(args.protocol) {
+        Ok(capabilities) => capabilities,
+        Err(error) => return row(text, "pictures", format!("none: {error}")),
+    };
+    let yes = |value: bool| if value { "yes" } else { "no" };
+    row(text, "name", &capabilities.terminal);
+    row(text, "multiplexer", capabilities.multiplexer.as_deref().unwrap_or("none"));
+    let pictures = match capabilities.protocol {
+        Protocol::Kitty => "kitty graphics",
+        Protocol::HalfBlock { true_colour: true } => "half-blocks, 24-bit colours",
+        Protocol::HalfBlock { true_colour: false } => "half-blocks, 256 colours",
+        Protocol::None => "none",
+    };
+    row(text, "pictures", pictures);
+    row(text, "why", &capabilities.reason);
+    let (width, height) = capabilities.cell_pixels;
+    row(text, "character", format!("{width} × {height} pixels"));
+    row(text, "24-bit colours", yes(capabilities.true_colour));
+    row(text, "synchronized", yes(capabilities.synchronized));
+    let background = capabilities.background.map_or("not told".to_owned(), |[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}"));
+    row(text, "background", background);
+}
+
+#[cfg(not(feature = "explore"))]
+fn terminal(_: &DoctorArgs, text: &mut String) {
+    section(text, "terminal");
+    row(text, "pictures", "this program was built without `explore`");
+}
+
+#[cfg(feature = "build")]
+fn compute(text: &mut String) {
+    section(text, "compute");
+    let device = super::networks::device("auto").map_or_else(|failure| failure.error.to_string(), |(_, name)| name);
+    row(text, "device", device);
+    row(text, "threads", rayon::current_num_threads());
+    row(text, "kernels", crate::network::kernels::describe());
+    row(text, "networks", super::networks::NAMES.join(", "));
+}
+
+#[cfg(not(feature = "build"))]
+fn compute(text: &mut String) {
+    section(text, "compute");
+    row(text, "device", "this program was built without `build`");
+}

@@ -1,0 +1,80 @@
+//! How a command fails: what went wrong, what to do about it, and the exit code.
+
+use super::output;
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// What kind of failure it is; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something did not work: 1.
+    Failed,
+    /// The command was used wrongly: 2.
+    Usage,
+    /// Stopped by a signal: 130.
+    Interrupted,
+    /// The reader of our output went away: 0, nothing is said.
+    BrokenPipe,
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub struct Failure {
+    /// Decides the exit code.
+    pub kind: Kind,
+    /// What went wrong, with its causes.
+    pub error: anyhow::Error,
+    /// What the user can do, one sentence each.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// Wrong usage.
+    pub fn usage(message: impl Display) -> Self {
+        Self { kind: Kind::Usage, error: anyhow::anyhow!("{message}"), hints: Vec::new() }
+    }
+
+    /// Something that did not work.
+    pub fn failed(message: impl Display) -> Self {
+        Self { kind: Kind::Failed, error: anyhow::anyhow!("{message}"), hints: Vec::new() }
+    }
+
+    /// Stopped by a signal.
+    pub fn interrupted(message: impl Display) -> Self {
+        Self { kind: Kind::Interrupted, error: anyhow::anyhow!("{message}"), hints: Vec::new() }
+    }
+
+    /// Adds a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Display) -> Self {
+        self.hints.push(hint.to_string());
+        self
+    }
+
+    /// Prints the failure and gives the exit code.
+    pub fn report(self) -> ExitCode {
+        let code = match self.kind {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::Interrupted => 130,
+            Kind::BrokenPipe => return ExitCode::SUCCESS,
+        };
+        let lead = if self.kind == Kind::Interrupted { "stopped" } else { "error" };
+        output::error_line(lead, &format!("{:#}", self.error));
+        for hint in &self.hints {
+            output::error_line("hint", hint);
+        }
+        ExitCode::from(code)
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let broken = error.chain().any(|cause| {
+            cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+        });
+        let kind = if broken { Kind::BrokenPipe } else { Kind::Failed };
+        Self { kind, error, hints: Vec::new() }
+    }
+}

@@ -1,0 +1,35 @@
+//! Lines to stdout and stderr. Writing to a terminal that has gone away (a dropped SSH line) never panics.
+
+use std::io::{IsTerminal as _, Write as _};
+
+/// True when stderr is a terminal that may be coloured (`NO_COLOR`, `TERM=dumb`).
+pub(super) fn colours_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && !colours_unwanted()
+}
+
+/// True when the user asked for no colours: `NO_COLOR` set and not empty, or a dumb terminal.
+pub(super) fn colours_unwanted() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// One line to stderr with a lead word: `error: …`, `hint: …`.
+pub(super) fn error_line(lead: &str, text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = if colours_on_stderr() {
+        let colour = if lead == "error" { "1;31" } else { "1;36" };
+        writeln!(stderr, "\x1b[{colour}m{lead}:\x1b[0m {text}")
+    } else {
+        writeln!(stderr, "{lead}: {text}")
+    };
+}
+
+/// Text to stdout.
+///
+/// # Errors
+/// Those of writing; a closed pipe ends the program quietly.
+pub(super) fn print(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}

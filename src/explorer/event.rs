@@ -1,0 +1,83 @@
+//! What wakes the loop: one channel for keys, resizes, signals and news of the build.
+
+use super::{Update, state::Screen};
+use crate::graphics::terminal::Signal;
+use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind};
+use std::io;
+use std::sync::mpsc::{Receiver, Sender};
+use std::thread;
+
+/// Everything that can happen.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Event {
+    /// A key was pressed or repeats.
+    Key(KeyEvent),
+    /// The terminal has so many columns and rows now.
+    Resize(u16, u16),
+    /// News of the build.
+    Update(Update),
+    /// A signal came.
+    Signal(Signal),
+    /// The terminal can no longer be read.
+    Closed,
+}
+
+/// Reads the terminal on a thread of its own. It blocks in a read and so cannot be stopped; it ends with its
+/// first event after the loop is gone, or with the process.
+///
+/// # Errors
+/// When no thread can be started.
+pub(super) fn read_terminal(tx: Sender<Event>) -> io::Result<()> {
+    let read = move || {
+        loop {
+            let event = match crossterm::event::read() {
+                Ok(event) => translated(&event),
+                Err(_) => Some(Event::Closed),
+            };
+            let last = event == Some(Event::Closed);
+            let gone = event.is_some_and(|event| tx.send(event).is_err());
+            if last || gone {
+                return;
+            }
+        }
+    };
+    spawn("keys", read)
+}
+
+fn translated(event: &TerminalEvent) -> Option<Event> {
+    match *event {
+        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
+        TerminalEvent::Resize(columns, rows) => Some(Event::Resize(columns, rows)),
+        _ => None,
+    }
+}
+
+/// Passes news on until their source closes.
+///
+/// # Errors
+/// When no thread can be started.
+pub(super) fn forward_updates(updates: Receiver<Update>, tx: Sender<Event>) -> io::Result<()> {
+    spawn("updates", move || {
+        for update in updates {
+            if tx.send(Event::Update(update)).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    builder.spawn(work).map(|_| ())
+}
+
+/// Size of a terminal cell in pixels as the system knows it, else as it was.
+pub(super) fn cell_pixels(screen: &Screen) -> (u16, u16) {
+    let Ok(window) = crossterm::terminal::window_size() else {
+        return screen.cell_pixels;
+    };
+    let per = |pixels: u16, units: u16| pixels.checked_div(units).filter(|&side| side > 0);
+    let width = per(window.width, window.columns);
+    let height = per(window.height, window.rows);
+    width.zip(height).unwrap_or(screen.cell_pixels)
+}

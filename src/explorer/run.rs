@@ -1,0 +1,260 @@
+//! The loop: block, drain, update, draw once.
+
+use super::action::{Effect, Message};
+use super::event::{self, Event};
+use super::state::{Screen, State};
+use super::{Options, Source, Update, keymap, pictures, placements, update, view};
+use crate::graphics::probe::LateReplies;
+use crate::graphics::terminal::{self, Guard, Signal};
+use crate::graphics::{BackEnd, HalfCell, Protocol, back_end, halfblock};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Style};
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// Frames are at least so far apart: faster ones would not be seen, and keys that repeat are gathered.
+const FRAME: Duration = Duration::from_millis(12);
+
+/// Longest time of taking events without drawing.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Bytes of pictures sent with one frame; the rest follows with the next ones, keys in between.
+const UPLOAD_BUDGET: usize = 512 << 10;
+
+/// The explorer could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The terminal cannot be taken.
+    #[error(transparent)]
+    Terminal(#[from] terminal::Error),
+    /// The terminal cannot be written to or no thread can be started.
+    #[error("use the terminal")]
+    Io(#[from] io::Error),
+}
+
+/// Explores until the person quits or the terminal goes away. The terminal is given back in every case.
+///
+/// # Errors
+/// When standard output is no terminal, or it fails.
+pub fn run(source: Source, options: &Options) -> Result<(), Error> {
+    let (tx, rx) = mpsc::channel();
+    let signals = tx.clone();
+    let guard = Guard::enter(move |signal| {
+        // The loop is gone when nobody listens.
+        let _ = signals.send(Event::Signal(signal));
+    })?;
+    event::read_terminal(tx.clone())?;
+    event::forward_updates(source.updates, tx)?;
+    let capabilities = &options.capabilities;
+    let (columns, rows) = crossterm::terminal::size()?;
+    let screen = Screen {
+        columns,
+        rows,
+        cell_pixels: capabilities.cell_pixels,
+        protocol: capabilities.protocol,
+        colour: options.colour,
+        background: capabilities.background.unwrap_or([0, 0, 0]),
+    };
+    let mut state = State::new(&options.name, screen);
+    if let Some(atlas) = source.initial {
+        update(&mut state, Message::Update(Update::Atlas(atlas)));
+        state.notice = None;
+    }
+    let mut app = App {
+        canvas: Canvas::new(back_end(capabilities, u64::from(std::process::id())), &guard)?,
+        guard: &guard,
+        late: LateReplies::new(capabilities.outstanding),
+        state,
+    };
+    app.run(&rx)
+}
+
+struct App<'a> {
+    state: State,
+    canvas: Canvas,
+    guard: &'a Guard,
+    late: LateReplies,
+}
+
+impl App<'_> {
+    fn run(&mut self, events: &Receiver<Event>) -> Result<(), Error> {
+        let mut pending = self.canvas.draw(&self.state)?;
+        let mut drawn = Instant::now();
+        loop {
+            // With nothing left to send, only an event wakes us.
+            let first = if pending {
+                match events.recv_timeout(FRAME) {
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    event => event.ok(),
+                }
+            } else {
+                match events.recv() {
+                    Ok(event) => Some(event),
+                    Err(_) => return Ok(()),
+                }
+            };
+            let woken = Instant::now();
+            let mut next = first;
+            while let Some(event) = next {
+                if !self.handle(event)? {
+                    return Ok(());
+                }
+                // A flood of events must not keep the screen from being drawn.
+                if woken.elapsed() > PATIENCE {
+                    break;
+                }
+                next = events
+                    .recv_timeout(FRAME.saturating_sub(drawn.elapsed()))
+                    .ok();
+            }
+            pending = self.canvas.draw(&self.state)?;
+            drawn = Instant::now();
+        }
+    }
+
+    /// False when it is time to leave.
+    fn handle(&mut self, event: Event) -> Result<bool, Error> {
+        let message = match event {
+            Event::Key(key) if !self.late.is_key(&key) => return Ok(true),
+            Event::Key(key) => keymap::message(&self.state, key),
+            Event::Resize(columns, rows) => Message::Resized {
+                columns,
+                rows,
+                cell_pixels: event::cell_pixels(&self.state.screen),
+            },
+            Event::Update(news) => Message::Update(news),
+            Event::Signal(Signal::Quit) | Event::Closed => return Ok(false),
+            Event::Signal(Signal::Suspend) => {
+                self.guard.suspend()?;
+                self.canvas.start_afresh()?;
+                return Ok(true);
+            }
+            Event::Signal(Signal::Continued) => {
+                self.guard.resume()?;
+                self.canvas.start_afresh()?;
+                return Ok(true);
+            }
+        };
+        for effect in update(&mut self.state, message) {
+            match effect {
+                Effect::Quit => return Ok(false),
+                Effect::PlaceAgain => self.canvas.place_again()?,
+                Effect::StartAfresh => self.canvas.start_afresh()?,
+                Effect::Suspend => {
+                    self.guard.suspend()?;
+                    self.canvas.start_afresh()?;
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Collects a frame's text and pictures, so that they reach the terminal in one write.
+struct Held {
+    screen: terminal::Screen,
+    hold: Rc<Cell<bool>>,
+}
+
+impl Write for Held {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.screen.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.hold.get() {
+            return Ok(());
+        }
+        self.screen.flush()
+    }
+}
+
+/// Text and pictures of one terminal.
+struct Canvas {
+    terminal: Terminal<CrosstermBackend<Held>>,
+    back_end: Box<dyn BackEnd + Send>,
+    farewell: terminal::Farewell,
+    hold: Rc<Cell<bool>>,
+}
+
+impl Canvas {
+    fn new(back_end: Box<dyn BackEnd + Send>, guard: &Guard) -> io::Result<Canvas> {
+        let hold = Rc::new(Cell::new(false));
+        let held = Held {
+            screen: terminal::Screen::new(),
+            hold: hold.clone(),
+        };
+        Ok(Canvas {
+            terminal: Terminal::new(CrosstermBackend::new(held))?,
+            back_end,
+            farewell: guard.farewell(),
+            hold,
+        })
+    }
+
+    /// Draws the state; true when pictures are still to be sent.
+    fn draw(&mut self, state: &State) -> io::Result<bool> {
+        let mut bytes = Vec::new();
+        let find = |key| pictures::picture(state, key);
+        let placements = placements(state);
+        let frame = self
+            .back_end
+            .frame(&mut bytes, &placements, &find, UPLOAD_BUDGET);
+        self.hold.set(true);
+        let drawn = self.draw_held(state, &frame.cells, &bytes);
+        self.hold.set(false);
+        drawn?;
+        // Before the bytes are out, so that even an interrupted frame's pictures are freed.
+        if frame.farewell_changed {
+            self.farewell.set(self.back_end.farewell());
+        }
+        Write::flush(self.terminal.backend_mut())?;
+        Ok(frame.pending)
+    }
+
+    fn draw_held(&mut self, state: &State, cells: &[HalfCell], bytes: &[u8]) -> io::Result<()> {
+        use crossterm::queue;
+        use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(|frame| {
+            view(state, frame);
+            paint(cells, state.screen.protocol, frame.buffer_mut());
+            super::view::marks(state, frame.buffer_mut());
+        })?;
+        self.terminal.backend_mut().write_all(bytes)?;
+        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    fn place_again(&mut self) -> io::Result<()> {
+        self.back_end.reset();
+        self.terminal.clear()
+    }
+
+    fn start_afresh(&mut self) -> io::Result<()> {
+        self.back_end.forget();
+        self.terminal.clear()
+    }
+}
+
+/// Writes half-block pictures into the text.
+fn paint(cells: &[HalfCell], protocol: Protocol, buf: &mut Buffer) {
+    let true_colour = matches!(protocol, Protocol::HalfBlock { true_colour: true });
+    let colour = |rgb: [u8; 3]| {
+        if true_colour {
+            Color::Rgb(rgb[0], rgb[1], rgb[2])
+        } else {
+            Color::Indexed(halfblock::nearest_indexed(rgb))
+        }
+    };
+    for half in cells {
+        if let Some(cell) = buf.cell_mut((half.column, half.row)) {
+            let style = Style::reset().fg(colour(half.upper)).bg(colour(half.lower));
+            cell.set_char('▀').set_style(style);
+        }
+    }
+}

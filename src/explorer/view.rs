@@ -1,0 +1,72 @@
+//! The text on the screen. Pure: drawn from the state alone, pictures come from [`super::placement`].
+//!
+//! Colours are few and come from the terminal's palette or are readable on light and dark backgrounds; plain text
+//! has the terminal's own colours. Nothing is said by colour alone.
+
+mod bars;
+mod building;
+mod classes;
+mod header;
+pub(super) mod help;
+mod inspector;
+mod map;
+mod minimap;
+mod status;
+mod text;
+mod theme;
+
+pub use map::marks;
+pub use theme::Theme;
+
+use super::state::{Overlay, State};
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+
+/// Draws the text of the screen.
+pub fn view(state: &State, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if area.is_empty() {
+        return;
+    }
+    let cursor = draw(state, frame.buffer_mut());
+    if let Some(at) = cursor.filter(|&at| area.contains(at.into())) {
+        frame.set_cursor_position(at);
+    }
+}
+
+/// Draws into a buffer and says where the text cursor stands, if there is one.
+fn draw(state: &State, buf: &mut Buffer) -> Option<(u16, u16)> {
+    let theme = Theme::of(&state.screen);
+    let panes = state.panes();
+    header::draw(state, &theme, panes.header, buf);
+    if let Some(Overlay::Help { scroll }) = state.overlay {
+        let area = panes.rule.union(panes.body);
+        help::draw(&theme, scroll, area, buf);
+        status::draw(state, &theme, panes.status, buf);
+        return None;
+    }
+    if state.atlas.is_none() {
+        building::draw(state, &theme, panes.rule.union(panes.body), buf);
+        status::draw(state, &theme, panes.status, buf);
+        return None;
+    }
+    let mut cursor = None;
+    header::rule(state, &theme, &panes, buf);
+    if !state.map_is_covered() {
+        map::draw(state, &theme, buf);
+    }
+    let searching = matches!(state.overlay, Some(Overlay::Search(_)));
+    if let Some(side) = panes.side {
+        header::separator(&theme, &side, buf);
+        minimap::draw(state, &theme, side.minimap, buf);
+        if searching {
+            cursor = classes::draw(state, &theme, side.text, buf);
+        } else {
+            inspector::draw(state, &theme, side.text, buf);
+        }
+    } else if searching {
+        cursor = classes::draw(state, &theme, panes.body, buf);
+    }
+    status::draw(state, &theme, panes.status, buf);
+    cursor
+}

@@ -1,0 +1,140 @@
+//! The first two rows: layers, and the line that says what the map shows.
+
+use super::text::{counted, cut, put, put_right, signed, width};
+use super::theme::Theme;
+use crate::explorer::focus::{Colouring, Influence};
+use crate::explorer::panes::{Panes, Side};
+use crate::explorer::state::State;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
+
+/// Name and layers.
+pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let name = cut(&state.name, (area.width / 3).max(8));
+    let mut x = put(buf, area, (area.x + 1, area.y), &name, theme.strong);
+    let Some(atlas) = &state.atlas else { return };
+    x += 2;
+    for (idx, layer) in atlas.layers.iter().enumerate() {
+        let caption = if atlas.layers.len() > 1 && idx < 9 {
+            format!(" {} {} ", idx + 1, layer.name)
+        } else {
+            format!(" {} ", layer.name)
+        };
+        let style = if idx == state.layer {
+            theme.accent.add_modifier(Modifier::REVERSED)
+        } else {
+            theme.faint
+        };
+        x = put(buf, area, (x, area.y), &caption, style) + 1;
+    }
+    let Some(layer) = state.layer() else { return };
+    let full = format!(
+        "{} of {} ",
+        counted(layer.samples.len() as u64, "activation"),
+        counted(atlas.images.len() as u64, "image")
+    );
+    put_right(buf, area, (x + 1, area.y), &full, theme.faint);
+}
+
+/// The line over map and side pane, with grid, legend and a tick over the cursor's column.
+pub(super) fn rule(state: &State, theme: &Theme, panes: &Panes, buf: &mut Buffer) {
+    let area = panes.rule;
+    if area.is_empty() {
+        return;
+    }
+    put(
+        buf,
+        area,
+        (0, area.y),
+        &"─".repeat(usize::from(area.width)),
+        theme.faint,
+    );
+    let Some(level) = state.level() else { return };
+    let over_map = Rect {
+        width: panes.map.width,
+        ..area
+    };
+    if let Some(projection) = state.projection() {
+        let (x, _) = projection.screen_from_grid(0, i64::from(state.cursor.1));
+        let middle = x + i64::from(projection.cell_columns) / 2;
+        if (i64::from(area.x)..i64::from(over_map.right())).contains(&middle) {
+            put(buf, over_map, (middle as u16, area.y), "┴", theme.plain);
+        }
+    }
+    let grid = format!(
+        " {g} × {g} · {} ",
+        counted(level.cells.len() as u64, "cell"),
+        g = level.grid
+    );
+    let x = put(buf, over_map, (1, area.y), &grid, theme.plain);
+    legend(state, theme, over_map, x + 1, buf);
+    if let Some(side) = panes.side {
+        let (row, col) = state.cursor;
+        let caption = format!(" row {row}, column {col} ");
+        put(buf, area, (side.area.x, area.y), &caption, theme.strong);
+    }
+}
+
+/// What the colouring means, right-aligned over the map.
+fn legend(state: &State, theme: &Theme, area: Rect, from: u16, buf: &mut Buffer) {
+    let (Some(atlas), Some(level), Some(focus)) =
+        (&state.atlas, state.level(), state.shown_focus())
+    else {
+        return;
+    };
+    let influence = Influence::new(level, focus, state.display.intensity);
+    let (verb, style, scale) = match focus.colouring {
+        Colouring::Supports => (
+            "supports",
+            theme.plus,
+            format!("░▒▓█ {}", signed(influence.reference)),
+        ),
+        Colouring::Opposes => (
+            "opposes",
+            theme.minus,
+            format!("░▒▓█ {}", signed(-influence.reference)),
+        ),
+        Colouring::Both => (
+            "both signs",
+            theme.plain,
+            format!("−█▓▒░ ░▒▓█+ ±{:.2}", influence.reference),
+        ),
+    };
+    let fixed = width(verb) + width(&scale) + 5;
+    let room = area.right().saturating_sub(from + fixed);
+    if room < 3 {
+        return;
+    }
+    let name = cut(&atlas.class_name(focus.class), room);
+    let mut x = area.right().saturating_sub(width(&name) + fixed);
+    x = put(buf, area, (x, area.y), &format!(" {name} "), theme.strong);
+    x = put(buf, area, (x, area.y), verb, style);
+    if focus.colouring == Colouring::Both {
+        x = put(buf, area, (x, area.y), " ", theme.plain);
+        x = put(buf, area, (x, area.y), "−█▓▒░", theme.minus);
+        x = put(buf, area, (x, area.y), " ", theme.plain);
+        x = put(buf, area, (x, area.y), "░▒▓█+", theme.plus);
+        let reference = format!(" ±{:.2} ", influence.reference);
+        put(buf, area, (x, area.y), &reference, theme.plain);
+    } else {
+        put(buf, area, (x, area.y), &format!(" {scale} "), style);
+    }
+}
+
+/// The line between map and side pane.
+pub(super) fn separator(theme: &Theme, side: &Side, buf: &mut Buffer) {
+    let Some(x) = side.area.x.checked_sub(2) else {
+        return;
+    };
+    let all = buf.area;
+    for y in side.area.y..side.area.bottom() {
+        put(buf, all, (x, y), "│", theme.faint);
+    }
+    if let Some(above) = side.area.y.checked_sub(1) {
+        put(buf, all, (x, above), "┬", theme.faint);
+    }
+}

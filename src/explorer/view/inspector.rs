@@ -1,0 +1,250 @@
+//! The side pane about one cell: counts, classes for and against, labels of the images behind it.
+
+use super::bars::{self, Bar};
+use super::text::{counted, cut, put, signed};
+use super::theme::Theme;
+use crate::atlas::{Atlas, ClassId, LayerAtlas, Level};
+use crate::explorer::state::State;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use std::collections::HashMap;
+
+/// Draws the pane's text.
+pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    let (Some(atlas), Some(layer), Some(level)) = (&state.atlas, state.layer(), state.level())
+    else {
+        return;
+    };
+    let Some(idx) = state.cell() else {
+        put(buf, area, (area.x, area.y), "empty", theme.strong);
+        let below = (area.x, area.y + 1);
+        put(buf, area, below, "no activation fell in here", theme.faint);
+        return;
+    };
+    let n = u64::from(level.cells[idx].n_samples);
+    let n_images = n_images(layer, level, idx);
+    let head = counted(n, "activation");
+    let x = put(buf, area, (area.x, area.y), &head, theme.strong);
+    let images = format!(" of {}", counted(n_images, "image"));
+    put(buf, area, (x, area.y), &images, theme.plain);
+    let about = about_icon(atlas, level, idx);
+    put(buf, area, (area.x, area.y + 1), &cut(&about, area.width), theme.faint);
+    let rest = Rect {
+        y: area.y.saturating_add(2).min(area.bottom()),
+        height: area.height.saturating_sub(2),
+        ..area
+    };
+    sections(state, theme, idx, rest, buf);
+}
+
+fn about_icon(atlas: &Atlas, level: &Level, idx: usize) -> String {
+    let steps = level.icons.steps.get(idx).copied().unwrap_or(0);
+    if steps > 0 {
+        let score = level.icons.score.get(idx).copied().unwrap_or(f32::NAN);
+        return if score.is_finite() {
+            format!("icon: {steps} steps, score {score:.2}")
+        } else {
+            format!("icon: {steps} steps")
+        };
+    }
+    let least = atlas.recipe.icons.min_samples;
+    if level.cells[idx].n_samples < least {
+        format!("no icon below {}", counted(u64::from(least), "activation"))
+    } else if atlas.complete {
+        "no icon".to_owned()
+    } else {
+        "icon still to come".to_owned()
+    }
+}
+
+fn n_images(layer: &LayerAtlas, level: &Level, idx: usize) -> u64 {
+    let members = level.members_of(idx).iter();
+    let mut images: Vec<u32> = members
+        .filter_map(|&s| layer.samples.image.get(s as usize).copied())
+        .collect();
+    images.sort_unstable();
+    images.dedup();
+    images.len() as u64
+}
+
+/// How many lines each section gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shares {
+    /// Lines of supporting classes.
+    supports: u16,
+    /// Lines of opposing classes.
+    opposes: u16,
+    /// Lines of labels.
+    labels: u16,
+    /// An empty line before each heading?
+    airy: bool,
+}
+
+/// Divides `height` lines among the sections; each takes a heading as well.
+fn shares(height: u16, with_labels: bool) -> Shares {
+    let n = if with_labels { 3 } else { 2 };
+    let airy = height >= 4 * n + 4;
+    let lines = height.saturating_sub(n * if airy { 2 } else { 1 });
+    let labels = if with_labels {
+        (lines * 3 / 11).min(8)
+    } else {
+        0
+    };
+    let supports = (lines - labels).div_ceil(2).min(10);
+    let opposes = (lines - labels - supports).min(8);
+    Shares {
+        supports,
+        opposes,
+        labels,
+        airy,
+    }
+}
+
+fn sections(state: &State, theme: &Theme, idx: usize, area: Rect, buf: &mut Buffer) {
+    let (Some(atlas), Some(layer), Some(level)) = (&state.atlas, state.layer(), state.level())
+    else {
+        return;
+    };
+    let (caption, labels) = label_counts(atlas, layer, level, idx);
+    let shares = shares(area.height, !labels.is_empty());
+    let mut sheet = Sheet {
+        area,
+        airy: shares.airy,
+    };
+    let ranked = level.ranked_classes(idx);
+    let longest = ranked.iter().map(|(_, v)| v.abs()).fold(0.0, f32::max);
+    let bar = |&(class, value): &(ClassId, f32)| attribution_bar(state, theme, class, value, longest);
+    let supporting = ranked.iter().filter(|(_, v)| *v > 0.0);
+    let supporting: Vec<Bar> = supporting
+        .take(usize::from(shares.supports))
+        .map(bar)
+        .collect();
+    let opposing = ranked.iter().rev().filter(|(_, v)| *v < 0.0);
+    let opposing: Vec<Bar> = opposing.take(usize::from(shares.opposes)).map(bar).collect();
+    if !atlas.classes.is_empty() {
+        sheet.section(theme, "supports", &supporting, shares.supports, buf);
+        sheet.section(theme, "opposes", &opposing, shares.opposes, buf);
+    }
+    if !labels.is_empty() {
+        let n = f32::from(u16::try_from(labels[0].1).unwrap_or(u16::MAX)).max(1.0);
+        let total: u32 = labels.iter().map(|(_, count)| count).sum();
+        let bars: Vec<Bar> = labels
+            .iter()
+            .take(usize::from(shares.labels))
+            .map(|(name, count)| Bar {
+                name: name.clone(),
+                share: *count as f32 / n,
+                number: format!("{:.0} %", 100.0 * *count as f32 / total.max(1) as f32),
+                name_style: theme.plain,
+                style: theme.faint,
+            })
+            .collect();
+        sheet.section(theme, caption, &bars, shares.labels, buf);
+    }
+}
+
+fn attribution_bar(state: &State, theme: &Theme, class: ClassId, value: f32, longest: f32) -> Bar {
+    let name = state.atlas.as_ref().map(|atlas| atlas.class_name(class));
+    let chosen = state.shown_focus().is_some_and(|focus| focus.class == class);
+    Bar {
+        name: name.unwrap_or_default(),
+        share: if longest > 0.0 {
+            value.abs() / longest
+        } else {
+            0.0
+        },
+        number: signed(value),
+        name_style: if chosen { theme.accent } else { theme.plain },
+        style: theme.signed(value),
+    }
+}
+
+/// What is left of the pane while it is filled from the top.
+struct Sheet {
+    area: Rect,
+    airy: bool,
+}
+
+impl Sheet {
+    fn section(&mut self, theme: &Theme, title: &str, bars: &[Bar], lines: u16, buf: &mut Buffer) {
+        if lines == 0 {
+            return;
+        }
+        if self.airy {
+            self.skip(1);
+        }
+        put(buf, self.area, (self.area.x, self.area.y), title, theme.faint);
+        self.skip(1);
+        if bars.is_empty() {
+            put(buf, self.area, (self.area.x, self.area.y), "none", theme.plain);
+        }
+        bars::draw(bars, self.area, buf);
+        self.skip((bars.len() as u16).clamp(1, lines));
+    }
+
+    fn skip(&mut self, lines: u16) {
+        let lines = lines.min(self.area.height);
+        self.area.y += lines;
+        self.area.height -= lines;
+    }
+}
+
+/// How often each label occurs among a cell's samples, most frequent first; predictions where there are no labels.
+fn label_counts(
+    atlas: &Atlas,
+    layer: &LayerAtlas,
+    level: &Level,
+    idx: usize,
+) -> (&'static str, Vec<(String, u32)>) {
+    let images = level
+        .members_of(idx)
+        .iter()
+        .filter_map(|&s| layer.samples.image.get(s as usize).copied());
+    let mut labels: HashMap<u16, u32> = HashMap::new();
+    let mut predictions: HashMap<u16, u32> = HashMap::new();
+    for image in images {
+        let image = image as usize;
+        if let Some(label) = atlas.images.label.get(image).copied().flatten() {
+            *labels.entry(label).or_default() += 1;
+        }
+        if let Some(class) = atlas.images.prediction.get(image).copied().flatten() {
+            *predictions.entry(class).or_default() += 1;
+        }
+    }
+    let named = |counts: HashMap<u16, u32>, name: &dyn Fn(u16) -> String| {
+        let mut rows: Vec<(u16, u32)> = counts.into_iter().collect();
+        rows.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        let rows = rows.into_iter().map(|(id, n)| (name(id), n));
+        rows.collect::<Vec<_>>()
+    };
+    if labels.is_empty() {
+        return ("predicted", named(predictions, &|class| atlas.class_name(class)));
+    }
+    let label_name = |label: u16| {
+        let label = usize::from(label);
+        match atlas.images.label_class.get(label).copied().flatten() {
+            Some(class) => atlas.class_name(class),
+            None => atlas.images.label_names.get(label).cloned().unwrap_or_default(),
+        }
+    };
+    ("labels of the images", named(labels, &label_name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_never_take_more_than_there_is() {
+        for height in 0..60 {
+            for with_labels in [false, true] {
+                let s = shares(height, with_labels);
+                let n = if with_labels { 3 } else { 2 };
+                let heads = n * if s.airy { 2 } else { 1 };
+                let used = s.supports + s.opposes + s.labels;
+                assert!(used == 0 || used + heads <= height, "{height} {s:?}");
+            }
+        }
+        assert_eq!(shares(10, true).supports, 3);
+    }
+}

@@ -1,0 +1,103 @@
+//! Signals, told to the program by a thread of their own.
+//!
+//! The thread lives as long as the process: once a handler is installed the system no longer does what it does
+//! by default, so somebody has to do it while no guard listens.
+
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// What a signal asks of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM, SIGHUP, SIGINT: end in order. A second one ends the process at once, with the terminal given back.
+    Quit,
+    /// SIGTSTP: call [`super::Guard::suspend`].
+    Suspend,
+    /// SIGCONT: call [`super::Guard::resume`] and draw everything anew.
+    Continued,
+}
+
+type Wake = Box<dyn Fn(Signal) + Send>;
+
+struct State {
+    running: bool,
+    wake: Option<Wake>,
+    asked_to_quit: bool,
+}
+
+static STATE: Mutex<State> = Mutex::new(State {
+    running: false,
+    wake: None,
+    asked_to_quit: false,
+});
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Listens until dropped.
+#[derive(Debug)]
+pub(super) struct Listener;
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        state().wake = None;
+    }
+}
+
+/// From now on signals call `wake` (from the signal thread) instead of doing what they do by default.
+pub(super) fn listen(wake: Wake) -> io::Result<Listener> {
+    install()?;
+    let mut state = state();
+    state.wake = Some(wake);
+    state.asked_to_quit = false;
+    Ok(Listener)
+}
+
+/// Starts the thread, once: from now on no signal ends the process without the terminal being given back.
+pub(super) fn install() -> io::Result<()> {
+    let mut state = state();
+    if state.running {
+        return Ok(());
+    }
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || signals.forever().for_each(handle))?;
+    state.running = true;
+    Ok(())
+}
+
+fn handle(signal: i32) {
+    let mut state = state();
+    let quit = !matches!(signal, SIGTSTP | SIGCONT);
+    if let Some(wake) = &state.wake
+        && !(quit && state.asked_to_quit)
+    {
+        wake(match signal {
+            SIGTSTP => Signal::Suspend,
+            SIGCONT => Signal::Continued,
+            _ => Signal::Quit,
+        });
+        state.asked_to_quit |= quit;
+        return;
+    }
+    drop(state);
+    if quit {
+        super::restore();
+        super::raw::undo();
+    }
+    if signal != SIGCONT {
+        // Fails only for numbers that are no signals.
+        let _ = emulate_default_handler(signal);
+    }
+}
+
+/// Stops the process as SIGTSTP does by default; returns when it is continued.
+pub(super) fn stop() -> io::Result<()> {
+    emulate_default_handler(SIGTSTP)
+}

@@ -1,0 +1,148 @@
+//! Bytes to upright sRGB pixels, within limits.
+//!
+//! EXIF orientation is applied, grey, 16-bit, CMYK and transparent pictures become plain RGB. A picture that
+//! claims more pixels than [`MAX_PIXELS`] is refused before anything is allocated (decompression bombs).
+
+use image::{DynamicImage, ImageDecoder as _, ImageError, ImageReader, Limits, RgbImage};
+use std::io::Cursor;
+
+/// Largest number of pixels that is decoded: 178 million, Pillow's limit against decompression bombs.
+pub const MAX_PIXELS: u64 = 178_956_970;
+
+/// Largest file that is read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// Why an image was skipped.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The file could not be read.
+    #[error("cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// Not an image of a known format, or a damaged one.
+    #[error("not a readable image: {0}")]
+    Damaged(String),
+    /// More pixels or bytes than the limit.
+    #[error("too large: {found} {unit}, at most {limit} are read")]
+    TooLarge {
+        /// What was found.
+        found: u64,
+        /// The limit.
+        limit: u64,
+        /// Pixels or bytes.
+        unit: &'static str,
+    },
+}
+
+impl From<ImageError> for DecodeError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::IoError(io) => Self::Damaged(format!("ends early ({io})")),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+/// Decodes JPEG, PNG or WebP bytes (the format is recognised by content, not by name).
+///
+/// # Errors
+/// Unknown format, damage, or more than [`MAX_PIXELS`].
+pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_PIXELS * 8);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    let n_pixels = u64::from(width) * u64::from(height);
+    if n_pixels > MAX_PIXELS {
+        return Err(DecodeError::TooLarge {
+            found: n_pixels,
+            limit: MAX_PIXELS,
+            unit: "pixels",
+        });
+    }
+    if n_pixels == 0 {
+        return Err(DecodeError::Damaged(format!("{width} × {height} pixels")));
+    }
+    let orientation = decoder.orientation()?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    Ok(image.to_rgb8())
+}
+
+/// Reads and decodes one file.
+///
+/// # Errors
+/// As [`decode`], and when the file cannot be read or is larger than [`MAX_FILE_BYTES`].
+pub fn load(path: &std::path::Path) -> Result<RgbImage, DecodeError> {
+    let n_bytes = std::fs::metadata(path)?.len();
+    if n_bytes > MAX_FILE_BYTES {
+        return Err(DecodeError::TooLarge {
+            found: n_bytes,
+            limit: MAX_FILE_BYTES,
+            unit: "bytes",
+        });
+    }
+    decode(&std::fs::read(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn png(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        let image = RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([x as u8 * 10, y as u8 * 10, 7])
+        });
+        image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn a_png_comes_back_exactly() {
+        let image = decode(&png(5, 3)).unwrap();
+        assert_eq!(image.dimensions(), (5, 3));
+        assert_eq!(image.get_pixel(4, 2).0, [40, 20, 7]);
+    }
+
+    #[test]
+    fn damage_is_an_error_at_every_length() {
+        let whole = png(16, 16);
+        for n in 0..whole.len() - 12 {
+            assert!(
+                decode(&whole[..n]).is_err(),
+                "{n} bytes of {} decoded",
+                whole.len()
+            );
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_its_header() {
+        // The IHDR of a small PNG rewritten to claim 60,000 × 60,000 pixels, with a right checksum.
+        let mut bytes = png(2, 2);
+        bytes[16..20].copy_from_slice(&60_000u32.to_be_bytes());
+        bytes[20..24].copy_from_slice(&60_000u32.to_be_bytes());
+        let crc = crc32(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.to_be_bytes());
+        let error = decode(&bytes).unwrap_err().to_string();
+        assert!(
+            error.contains("3600000000") || error.to_lowercase().contains("limit"),
+            "{error}"
+        );
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        let step = |crc: u32, byte: &u8| {
+            (0..8).fold(crc ^ u32::from(*byte), |c, _| {
+                if c & 1 == 1 {
+                    (c >> 1) ^ 0xEDB8_8320
+                } else {
+                    c >> 1
+                }
+            })
+        };
+        !bytes.iter().fold(!0, step)
+    }
+}

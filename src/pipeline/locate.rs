@@ -1,0 +1,142 @@
+//! Stage 4: the cell of every position of every image, by a second, streamed pass.
+//!
+//! A position belongs to the cell of the finest level whose direction is nearest by cosine. That needs no layout of
+//! new points and costs one product of matrices per image.
+
+use super::assemble::Draft;
+use super::gather::{self, Gathered};
+use super::workspace::Tensors;
+use super::{Job, LOCATE, PipelineError, Workspace};
+use crate::collect;
+use crate::network::NetworkError;
+use crate::progress::{self, Progress};
+use candle_core::{Device, Tensor};
+use ndarray::Array2;
+
+/// Images per stage file.
+const CHUNK: usize = 256;
+
+/// Runs or resumes the stage.
+pub(super) fn locate(
+    job: &Job<'_>,
+    workspace: &Workspace,
+    draft: &mut Draft<'_>,
+    progress: &dyn Progress,
+) -> Result<(), PipelineError> {
+    let directions: Result<Vec<Tensor>, NetworkError> =
+        (0..job.layers.len()).map(|idx| unit_directions(job, draft, idx)).collect();
+    let directions = directions?;
+    let mut fingerprint = draft.gathered.fingerprint.clone();
+    for arranged in &draft.layers {
+        fingerprint = fingerprint.then(&format!("{:?} {:?}", arranged.fingerprint, draft.grids));
+    }
+    let folder = workspace.stage(LOCATE, &fingerprint)?;
+    let n = gather::n_images(job);
+    progress.begin(LOCATE.name, n as u64, LOCATE.unit);
+    let mut rows: Vec<Vec<u16>> = vec![Vec::new(); job.layers.len()];
+    for start in (0..n).step_by(CHUNK) {
+        progress::check(progress)?;
+        let range = start..(start + CHUNK).min(n);
+        let name = format!("{start:08}");
+        let expected = n_read(&draft.gathered, &range);
+        let loaded = folder.load(&name).and_then(|tensors| from_tensors(&tensors, job, expected));
+        let cells = match loaded {
+            Some(cells) => {
+                progress.advance(range.len() as u64);
+                cells
+            }
+            None => {
+                let cells = locate_range(job, range, &directions, progress)?;
+                folder.save(&name, &to_tensors(&cells)?)?;
+                cells
+            }
+        };
+        for (rows, cells) in rows.iter_mut().zip(cells) {
+            rows.extend(cells);
+        }
+    }
+    let n_read = draft.gathered.images.len();
+    for (idx, cells) in rows.into_iter().enumerate() {
+        let n_positions = job.layers[idx].map_size.0 * job.layers[idx].map_size.1;
+        let found = cells.len();
+        let table = Array2::from_shape_vec((n_read, n_positions), cells);
+        // Fails only when a file became readable or unreadable between the two passes.
+        draft.layers[idx].position_cells = table.map_err(|_| {
+            let what = format!("{found} positions for {n_read} images; did the image folder change during the build?");
+            folder.bad("*", what)
+        })?;
+    }
+    Ok(())
+}
+
+fn n_read(gathered: &Gathered, range: &std::ops::Range<usize>) -> usize {
+    gathered.global.iter().filter(|&&idx| range.contains(&(idx as usize))).count()
+}
+
+/// Cell directions of the finest level with unit length, cells × depth.
+fn unit_directions(job: &Job<'_>, draft: &Draft<'_>, idx: usize) -> Result<Tensor, NetworkError> {
+    let Some(level) = draft.layers[idx].levels.last() else {
+        return Err(NetworkError::BadGraph(format!("{} has no grid", job.layers[idx].name)));
+    };
+    let mut values = Vec::with_capacity(level.directions.len());
+    for row in level.directions.rows() {
+        let norm = row.iter().map(|v| v.to_f32().powi(2)).sum::<f32>().sqrt().max(1e-12);
+        values.extend(row.iter().map(|v| v.to_f32() / norm));
+    }
+    Ok(Tensor::from_vec(values, level.directions.dim(), &job.network.device)?)
+}
+
+fn locate_range(
+    job: &Job<'_>,
+    range: std::ops::Range<usize>,
+    directions: &[Tensor],
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<u16>>, PipelineError> {
+    let mut cells: Vec<Vec<u16>> = vec![Vec::new(); job.layers.len()];
+    gather::for_each_batch(job, range, &mut |_, _| progress.advance(1), &mut |batch| {
+        progress::check(progress)?;
+        let outputs = collect::forward_layers(job.network, &job.layers, batch)?;
+        for ((output, directions), cells) in outputs.iter().zip(directions).zip(&mut cells) {
+            cells.extend(nearest(output, directions)?);
+        }
+        progress.advance(batch.len() as u64);
+        Ok(())
+    })?;
+    Ok(cells)
+}
+
+/// For each image and position the row of `directions` with the largest cosine; the norm of the activation itself
+/// does not change the order. `output` is `[batch, depth, rows, columns]`.
+fn nearest(output: &Tensor, directions: &Tensor) -> Result<Vec<u16>, NetworkError> {
+    let (batch, depth, rows, cols) = output.dims4()?;
+    let maps = output.reshape((batch, depth, rows * cols))?;
+    let mut cells = Vec::with_capacity(batch * rows * cols);
+    for image in 0..batch {
+        let similarity = directions.matmul(&maps.get(image)?.contiguous()?)?;
+        let best = similarity.t()?.contiguous()?.argmax(1)?;
+        cells.extend(best.to_vec1::<u32>()?.into_iter().map(|cell| cell as u16));
+    }
+    Ok(cells)
+}
+
+fn to_tensors(cells: &[Vec<u16>]) -> Result<Tensors, PipelineError> {
+    let tensor = |cells: &Vec<u16>| {
+        let values: Vec<u32> = cells.iter().map(|&cell| u32::from(cell)).collect();
+        Tensor::from_vec(values, cells.len(), &Device::Cpu).map_err(NetworkError::from)
+    };
+    let mut tensors = Tensors::new();
+    for (idx, cells) in cells.iter().enumerate() {
+        tensors.insert(format!("{idx}.cells"), tensor(cells)?);
+    }
+    Ok(tensors)
+}
+
+fn from_tensors(tensors: &Tensors, job: &Job<'_>, n_images: usize) -> Option<Vec<Vec<u16>>> {
+    let layers = job.layers.iter().enumerate();
+    let read = layers.map(|(idx, layer)| {
+        let cells = tensors.get(&format!("{idx}.cells"))?.to_vec1::<u32>().ok()?;
+        let expected = n_images * layer.map_size.0 * layer.map_size.1;
+        (cells.len() == expected).then(|| cells.into_iter().map(|cell| cell as u16).collect())
+    });
+    read.collect()
+}
