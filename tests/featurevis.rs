@@ -8,8 +8,8 @@ use candle_core::{Device, Tensor};
 use ndarray::Array2;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Per block of 8 × 8 pixels six channels: how far blue, green, red (in this order) lie above and below grey.
-/// A network with blue first, in units of -2..2.
+/// Per block of 8 × 8 pixels six channels: how far blue, green, red (in this order) lie above grey, and below it.
+/// A linear network with blue first, in units of -2..2.
 struct Toy {
     /// Batches whose answer is NaN, counted from the first.
     broken: std::ops::Range<u64>,
@@ -33,7 +33,7 @@ impl Toy {
 
     fn channels(images: &Tensor) -> candle_core::Result<Tensor> {
         let means = images.avg_pool2d(BLOCK)?;
-        Tensor::cat(&[means.relu()?, means.neg()?.relu()?], 1)
+        Tensor::cat(&[&means, &means.neg()?], 1)
     }
 }
 
@@ -58,8 +58,7 @@ impl Tap for Toy {
         let activation = Self::channels(images)?;
         let cotangent = cotangent(&activation)?;
         assert_eq!(cotangent.dims(), activation.dims());
-        let passed = (cotangent * activation.gt(0.0)?.to_dtype(activation.dtype())?)?;
-        let blocks = (passed.narrow(1, 0, 3)? - passed.narrow(1, 3, 3)?)?;
+        let blocks = (cotangent.narrow(1, 0, 3)? - cotangent.narrow(1, 3, 3)?)?;
         let (batch, _, height, width) = images.dims4()?;
         let (rows, cols) = (height / BLOCK, width / BLOCK);
         let spread = blocks.upsample_nearest2d(rows * BLOCK, cols * BLOCK)?;
@@ -349,8 +348,24 @@ fn a_real_network_is_drawn_from() {
         network: &network,
         node: layer.id,
     };
-    let mut direction = vec![0.0; layer.depth];
-    direction[7] = 100.0;
+    // what the layer says to a white disc
+    let disc = |at: usize| {
+        f64::from(u8::from(
+            (at / 64).abs_diff(32).pow(2) + (at % 64).abs_diff(32).pow(2) < 300,
+        ))
+    };
+    let image: Vec<f32> = (0..3 * 64 * 64)
+        .map(|at| (255.0 * disc(at % 4096) - 110.0) as f32)
+        .collect();
+    let image = Tensor::from_vec(image, (1, 3, 64, 64), &Device::Cpu).unwrap();
+    let activation = tap.activation(&image).unwrap();
+    let (_, _, rows, cols) = activation.dims4().unwrap();
+    let centre = activation
+        .narrow(2, rows / 2, 1)
+        .unwrap()
+        .narrow(3, cols / 2, 1)
+        .unwrap();
+    let direction = centre.flatten_all().unwrap().to_vec1().unwrap();
     let jobs = [Job { key: 0, direction }];
     let score = |steps| {
         let recipe = IconRecipe { steps, ..recipe() };
