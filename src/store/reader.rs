@@ -28,10 +28,9 @@ type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 pub(super) fn atlas(bytes: &[u8], path: &Path) -> Result<Atlas, Error> {
     let mut archive = open(bytes, path)?;
     let manifest = manifest(&mut archive, path)?;
-    let forms = manifest.entries();
-    let total = forms.iter().fold(0_u64, |sum, (_, form)| {
-        sum.saturating_add(form.max_bytes().min(ROOM << 8))
-    });
+    let mut forms = manifest.entries();
+    // The largest first, so that no thread is left alone with one at the end.
+    forms.sort_by_key(|(_, form)| std::cmp::Reverse(form.max_bytes()));
     let declared = archive.decompressed_size().unwrap_or(u128::MAX);
     let most = u128::from(bytes.len() as u64 * MAX_RATIO + ROOM);
     if declared > most {
@@ -40,9 +39,9 @@ pub(super) fn atlas(bytes: &[u8], path: &Path) -> Result<Atlas, Error> {
         );
         return Err(damaged(path, "the file", &why));
     }
-    tracing::debug!(entries = forms.len(), total, "reading an atlas");
     let loaded: Result<HashMap<String, Loaded>, Error> = forms
         .into_par_iter()
+        .with_max_len(1)
         .map_init(
             || archive.clone(),
             |archive, (name, form)| {
