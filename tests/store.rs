@@ -1,5 +1,7 @@
 //! Reading, writing, exporting atlases.
 
+mod export;
+
 use atlascope::atlas::Atlas;
 use atlascope::atlas::sample::{SampleSpec, atlas};
 use atlascope::store::{self, Error};
