@@ -147,9 +147,27 @@ fn cells_without_an_icon_have_no_score() {
                 .score
                 .iter()
                 .zip(&b.icons.score)
-                .all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+                .all(|(a, b)| a.total_cmp(b).is_eq())
         );
         assert!(a.icons.steps.contains(&0));
+    }
+}
+
+#[test]
+fn positions_are_kept_to_half_a_step_of_the_file() {
+    let mut made = small();
+    made.layers[0]
+        .samples
+        .position
+        .mapv_inplace(|p| p * 0.987_654);
+    let back = read(&bytes(&made)).unwrap();
+    for (a, b) in made.layers[0]
+        .samples
+        .position
+        .iter()
+        .zip(&back.layers[0].samples.position)
+    {
+        assert!((a - b).abs() <= 0.5 / 65535.0 + f32::EPSILON, "{a} {b}");
     }
 }
 
@@ -326,6 +344,7 @@ fn promises_of_the_manifest_are_checked() {
         ("\"map_size\":[14,14]", "\"map_size\":[7,7]"),
         ("\"grid\":4", "\"grid\":3"),
         ("\"grid\":4", "\"grid\":7"),
+        ("\"grid\":6", "\"grid\":4294967295"),
         ("\"icon_size\":8", "\"icon_size\":16"),
         ("\"icon_size\":8", "\"icon_size\":4000000000"),
         ("\"tiles\":[[0,0]", "\"tiles\":[[0,0],[0,9]"),
@@ -381,7 +400,7 @@ fn hostile_entries_are_named() {
         match error {
             Error::Damaged { ref entry, .. } => assert_eq!(entry, name),
             Error::Inconsistent { ref source, .. } => {
-                assert!(source.part.contains("samples"), "{error}")
+                assert!(source.part.contains("samples"), "{error}");
             }
             error => panic!("{error}"),
         }
@@ -403,6 +422,7 @@ fn a_bomb_is_refused_before_it_inflates() {
 }
 
 /// A Python with numpy and pandas: `ATLASCOPE_PYTHON`, else `python3`.
+#[allow(clippy::print_stdout, reason = "says what is skipped")]
 fn python() -> Option<std::ffi::OsString> {
     let python = std::env::var_os("ATLASCOPE_PYTHON").unwrap_or_else(|| "python3".into());
     let tried = Command::new(&python)

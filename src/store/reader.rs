@@ -118,11 +118,16 @@ fn manifest(archive: &mut Archive<'_>, path: &Path) -> Result<Manifest, Error> {
     }
     let manifest: Manifest =
         serde_json::from_slice(&text).map_err(|error| damaged(path, name, &error.to_string()))?;
-    let levels = manifest.layers.iter().flat_map(|layer| &layer.levels);
-    if let Some(level) = levels
-        .into_iter()
-        .find(|level| level.icon_size > MAX_ICON_SIZE)
-    {
+    let levels = || manifest.layers.iter().flat_map(|layer| &layer.levels);
+    let n_tiles: usize = levels().map(|level| level.tiles.len()).sum();
+    if n_tiles + manifest.layers.len() > archive.len() {
+        let why = format!(
+            "it promises more entries than the {} there are",
+            archive.len()
+        );
+        return Err(damaged(path, name, &why));
+    }
+    if let Some(level) = levels().find(|level| level.icon_size > MAX_ICON_SIZE) {
         let why = format!(
             "icons of {} pixels, at most {MAX_ICON_SIZE}",
             level.icon_size
@@ -317,9 +322,10 @@ fn assemble_layer(
         },
         quality: layer.quality,
         pooled: entries.quantized(folder, "pooled", &layer.pooled)?,
-        position_cells: match layer.position_cells {
-            true => entries.table(folder, "position_cells")?,
-            false => Array2::zeros((0, 0)),
+        position_cells: if layer.position_cells {
+            entries.table(folder, "position_cells")?
+        } else {
+            Array2::zeros((0, 0))
         },
         name: layer.name,
         depth: layer.depth as usize,

@@ -23,12 +23,11 @@ pub(super) fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Er
         path: folder.to_owned(),
         found: found.to_owned(),
     };
-    if ours.is_none() {
-        if let Some(entry) = std::fs::read_dir(folder).map_err(failed)?.next() {
-            return Err(occupied(
-                &entry.map_err(failed)?.file_name().to_string_lossy(),
-            ));
-        }
+    if ours.is_none()
+        && let Some(entry) = std::fs::read_dir(folder).map_err(failed)?.next()
+    {
+        let name = entry.map_err(failed)?.file_name();
+        return Err(occupied(&name.to_string_lossy()));
     }
     let known = ours.get_or_insert_default();
     let foreign = files
