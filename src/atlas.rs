@@ -76,6 +76,9 @@ impl Atlas {
     /// The first part that contradicts another, with both numbers.
     pub fn check(&self) -> Result<(), Inconsistent> {
         self.images.check(self.classes.len())?;
+        if let Some(truth) = &self.truth {
+            truth.check(self.images.len())?;
+        }
         if self.layers.is_empty() {
             return Err(Inconsistent {
                 part: "layers".to_owned(),

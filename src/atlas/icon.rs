@@ -56,6 +56,9 @@ impl Icons {
                 what,
             })
         };
+        if self.size == 0 && !self.tiles.is_empty() {
+            return fail("tiles of icons without pixels".to_owned());
+        }
         let side = grid.div_ceil(TILE_SIZE);
         let place = |tile: &Tile| (tile.row, tile.col);
         if let Some(tile) = self.tiles.iter().find(|t| t.row >= side || t.col >= side) {

@@ -4,6 +4,9 @@ use super::{ClassId, Icons, Inconsistent, same_len};
 use half::f16;
 use ndarray::Array2;
 
+/// Largest number of rows of a grid, so that nobody's product of two overflows.
+const MAX_GRID: u32 = 4096;
+
 /// One occupied square of a level's grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
@@ -111,6 +114,9 @@ impl Level {
                 what,
             })
         };
+        if self.grid == 0 || self.grid > MAX_GRID {
+            return fail(format!("a grid of {}, at most {MAX_GRID}", self.grid));
+        }
         for (idx, cell) in self.cells.iter().enumerate() {
             if cell.row >= self.grid || cell.col >= self.grid {
                 return fail(format!(

@@ -1,5 +1,7 @@
 //! What the synthetic world planted on purpose: the ground truth that later searches are scored against.
 
+use super::{Inconsistent, same_len};
+
 /// Everything that was planted in a set of generated images.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Truth {
@@ -38,4 +40,24 @@ pub enum PlantedKind {
     MultiUse,
     /// Appears everywhere; must not be suspected.
     Decoy,
+}
+
+impl Truth {
+    pub(super) fn check(&self, n_images: usize) -> Result<(), Inconsistent> {
+        let n_planted = self.planted.len();
+        same_len("truth.present", "images", n_images, self.present.len())?;
+        same_len("truth.boxes", "images", n_images, self.boxes.len())?;
+        for boxes in &self.boxes {
+            same_len("truth.boxes", "planted features", n_planted, boxes.len())?;
+        }
+        let bits = self.present.iter().fold(0, |all, present| all | present);
+        if n_planted < 32 && bits >> n_planted != 0 {
+            let what = format!("bits beyond the {n_planted} planted features");
+            return Err(Inconsistent {
+                part: "truth.present".to_owned(),
+                what,
+            });
+        }
+        Ok(())
+    }
 }

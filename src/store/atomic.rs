@@ -5,10 +5,26 @@ use std::path::Path;
 
 /// Writes `bytes` beside `path`, flushes them to the disk and renames. On an error what was at `path` is untouched.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    beside(path, bytes, true)?;
+    // The rename itself reaches the disk with the folder; a folder that cannot be opened is no reason to fail.
+    if let Ok(folder) = std::fs::File::open(folder_of(path)) {
+        folder.sync_all().ok();
+    }
+    Ok(())
+}
+
+/// As [`write`], without waiting for the disk: for files that are made again at will.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    beside(path, bytes, false)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+fn beside(path: &Path, bytes: &[u8], durable: bool) -> std::io::Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".atlascope-").suffix(".tmp");
     #[cfg(unix)]
@@ -17,13 +33,11 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(folder)?;
+    let mut file = builder.tempfile_in(folder_of(path))?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|failed| failed.error)?;
-    // The rename itself reaches the disk with the folder; a folder that cannot be opened is no reason to fail.
-    if let Ok(folder) = std::fs::File::open(folder) {
-        folder.sync_all().ok();
+    if durable {
+        file.as_file().sync_all()?;
     }
+    file.persist(path).map_err(|failed| failed.error)?;
     Ok(())
 }

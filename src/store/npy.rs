@@ -100,7 +100,7 @@ impl Array {
             return Vec::new();
         }
         self.bytes
-            .chunks_exact(self.dtype.size())
+            .chunks_exact(size_of::<T>())
             .map(T::get)
             .collect()
     }

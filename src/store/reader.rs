@@ -28,10 +28,9 @@ type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 pub(super) fn atlas(bytes: &[u8], path: &Path) -> Result<Atlas, Error> {
     let mut archive = open(bytes, path)?;
     let manifest = manifest(&mut archive, path)?;
-    let forms = manifest.entries();
-    let total = forms.iter().fold(0_u64, |sum, (_, form)| {
-        sum.saturating_add(form.max_bytes().min(ROOM << 8))
-    });
+    let mut forms = manifest.entries();
+    // The largest first, so that no thread is left alone with one at the end.
+    forms.sort_by_key(|(_, form)| std::cmp::Reverse(form.max_bytes()));
     let declared = archive.decompressed_size().unwrap_or(u128::MAX);
     let most = u128::from(bytes.len() as u64 * MAX_RATIO + ROOM);
     if declared > most {
@@ -40,9 +39,9 @@ pub(super) fn atlas(bytes: &[u8], path: &Path) -> Result<Atlas, Error> {
         );
         return Err(damaged(path, "the file", &why));
     }
-    tracing::debug!(entries = forms.len(), total, "reading an atlas");
     let loaded: Result<HashMap<String, Loaded>, Error> = forms
         .into_par_iter()
+        .with_max_len(1)
         .map_init(
             || archive.clone(),
             |archive, (name, form)| {
@@ -119,11 +118,16 @@ fn manifest(archive: &mut Archive<'_>, path: &Path) -> Result<Manifest, Error> {
     }
     let manifest: Manifest =
         serde_json::from_slice(&text).map_err(|error| damaged(path, name, &error.to_string()))?;
-    let levels = manifest.layers.iter().flat_map(|layer| &layer.levels);
-    if let Some(level) = levels
-        .into_iter()
-        .find(|level| level.icon_size > MAX_ICON_SIZE)
-    {
+    let levels = || manifest.layers.iter().flat_map(|layer| &layer.levels);
+    let n_tiles: usize = levels().map(|level| level.tiles.len()).sum();
+    if n_tiles + manifest.layers.len() > archive.len() {
+        let why = format!(
+            "it promises more entries than the {} there are",
+            archive.len()
+        );
+        return Err(damaged(path, name, &why));
+    }
+    if let Some(level) = levels().find(|level| level.icon_size > MAX_ICON_SIZE) {
         let why = format!(
             "icons of {} pixels, at most {MAX_ICON_SIZE}",
             level.icon_size
@@ -318,9 +322,10 @@ fn assemble_layer(
         },
         quality: layer.quality,
         pooled: entries.quantized(folder, "pooled", &layer.pooled)?,
-        position_cells: match layer.position_cells {
-            true => entries.table(folder, "position_cells")?,
-            false => Array2::zeros((0, 0)),
+        position_cells: if layer.position_cells {
+            entries.table(folder, "position_cells")?
+        } else {
+            Array2::zeros((0, 0))
         },
         name: layer.name,
         depth: layer.depth as usize,

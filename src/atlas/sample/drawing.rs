@@ -1,6 +1,6 @@
 //! Icons without a network: a shape per neighbourhood, a hue per place.
 
-use super::Noise;
+use super::noise::Noise;
 use crate::atlas::{Cell, Palette, TILE_SIZE, Tile};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
