@@ -149,7 +149,10 @@ fn inside(part: &str) {
             assert_eq!(signals.recv().unwrap(), Signal::Suspend);
             guard.suspend().unwrap();
             say("inside again");
+            // Stopped and continued by somebody else.
             assert_eq!(signals.recv().unwrap(), Signal::Continued);
+            guard.resume().unwrap();
+            say("inside once more");
             assert_eq!(signals.recv().unwrap(), Signal::Quit);
         }
         other => panic!("no part {other}"),
@@ -256,6 +259,11 @@ fn suspended_and_continued() {
         shell.contents().contains("inside again")
     });
     assert!(shell.screen.screen().alternate_screen());
+    assert!(!shell.cooked());
+    shell.signal(Unix::CONT);
+    shell.until("the second return", |shell| {
+        shell.contents().contains("inside once more")
+    });
     assert!(!shell.cooked());
     shell.signal(Unix::TERM);
     shell.until("the end", |shell| shell.contents().contains("1 passed"));
