@@ -18,13 +18,14 @@ use wire::Spot;
 
 /// Longest side that kitty accepts.
 const MAX_SIDE: u32 = 10_000;
-/// Picture ids stay below this: 24 bits also fit the colour of a placeholder cell, and short ids are short pans.
-const ID_LIMIT: u32 = 1 << 24;
+/// Picture ids stay below this: they stand in every command of a pan, so six digits have to do. (They also fit
+/// the 24 bits of a placeholder cell's colour.)
+const ID_LIMIT: u32 = 1_000_000;
 
 /// How a [`Painter`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Id of the first picture, in `1..2^24`; the next ones follow. Different runs should use different ones, so
+    /// Id of the first picture, in `1..1_000_000`; the next ones follow. Different runs should use different ones, so
     /// that they do not overwrite each other's pictures in one terminal.
     pub first_id: u32,
     /// Enclose a frame's bytes in a synchronized update (mode 2026).

@@ -74,6 +74,12 @@ pub(super) fn over(top: [u8; 4], below: [u8; 3]) -> [u8; 3] {
 /// Each target pixel is the mean of the source area under it; source pixels on an edge count by the share that
 /// lies inside, transparent ones not at all (colours are weighted by alpha).
 pub fn scaled(picture: &RgbaImage, source: Source, width: usize, height: usize) -> Block {
+    if width == 0 || height == 0 {
+        return Block {
+            width,
+            pixels: Vec::new(),
+        };
+    }
     let across = shares(source.width as usize, width);
     let down = shares(source.height as usize, height);
     let mut sums = vec![[0f32; 4]; width * height];

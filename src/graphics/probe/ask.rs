@@ -34,10 +34,9 @@ pub struct Patience {
 impl Patience {
     /// One second on this machine, three over SSH, where a round trip may take that long.
     pub fn of(hints: &Hints) -> Self {
-        let silent = if hints.ssh { 3000 } else { 1000 };
         Self {
-            silent: Duration::from_millis(silent),
-            total: Duration::from_millis(3000),
+            silent: Duration::from_secs(if hints.ssh { 3 } else { 1 }),
+            total: Duration::from_secs(3),
         }
     }
 }

@@ -61,7 +61,7 @@ enum Token<'a> {
 /// The next token and what follows it; `None` at the end or when the last token is unfinished.
 fn next(bytes: &[u8]) -> Option<(Token<'_>, &[u8])> {
     match bytes {
-        [] => None,
+        [] | [0x1b] => None,
         [0x1b, b'[', rest @ ..] => {
             let end = rest.iter().position(|b| (0x40..=0x7e).contains(b))?;
             Some((Token::Csi(&rest[..end], rest[end]), &rest[end + 1..]))
@@ -77,7 +77,6 @@ fn next(bytes: &[u8]) -> Option<(Token<'_>, &[u8])> {
             };
             Some((Token::Text(*kind, &rest[..end]), &rest[end + terminator..]))
         }
-        [0x1b] => None,
         [_, rest @ ..] => Some((Token::Stray, rest)),
     }
 }
@@ -104,12 +103,12 @@ fn dcs(replies: &mut Replies, body: &[u8]) {
     if let Some(name) = body.strip_prefix(b">|") {
         let name = String::from_utf8_lossy(name);
         replies.version = Some(name.chars().filter(|c| !c.is_control()).collect());
-    } else if let Some(state) = body.strip_prefix(b"1$r") {
-        if let Some(attributes) = state.strip_suffix(b"m") {
-            // The question set the background to 1, 2, 3; separators differ (48;2;1;2;3, 48:2::1:2:3).
-            let kept = values(attributes);
-            replies.true_colour = Some(kept.ends_with(&[1, 2, 3]) && kept.contains(&48));
-        }
+    } else if let Some(state) = body.strip_prefix(b"1$r")
+        && let Some(attributes) = state.strip_suffix(b"m")
+    {
+        // The question set the background to 1, 2, 3; separators differ (48;2;1;2;3, 48:2::1:2:3).
+        let kept = values(attributes);
+        replies.true_colour = Some(kept.ends_with(&[1, 2, 3]) && kept.contains(&48));
     }
 }
 

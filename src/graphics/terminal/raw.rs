@@ -11,13 +11,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The modes to restore, where a signal can reach them.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-fn before() -> MutexGuard<'static, Option<Termios>> {
+fn within_reach() -> MutexGuard<'static, Option<Termios>> {
     BEFORE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Restores the modes from another thread, if they are changed.
 pub(super) fn undo() {
-    if let Some(modes) = before().take()
+    if let Some(modes) = within_reach().take()
         && let Ok(tty) = File::options().read(true).write(true).open("/dev/tty")
     {
         let _ = tcsetattr(&tty, OptionalActions::Now, &modes);
@@ -28,8 +28,8 @@ pub(super) fn undo() {
 #[derive(Debug)]
 pub struct Raw<'a> {
     tty: BorrowedFd<'a>,
-    /// This one changed the modes, so it restores them.
-    changed: bool,
+    /// The modes before; `None` when it was raw already, or is restored.
+    before: Option<Termios>,
 }
 
 impl<'a> Raw<'a> {
@@ -44,10 +44,7 @@ impl<'a> Raw<'a> {
             .local_modes
             .intersects(LocalModes::ICANON | LocalModes::ECHO)
         {
-            return Ok(Self {
-                tty,
-                changed: false,
-            });
+            return Ok(Self { tty, before: None });
         }
         super::signals::install()?;
         let mut raw = modes.clone();
@@ -56,9 +53,12 @@ impl<'a> Raw<'a> {
             LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
         raw.special_codes[SpecialCodeIndex::VMIN] = 1;
         raw.special_codes[SpecialCodeIndex::VTIME] = 0;
-        *before() = Some(modes);
+        *within_reach() = Some(modes.clone());
         tcsetattr(tty, OptionalActions::Now, &raw)?;
-        Ok(Self { tty, changed: true })
+        Ok(Self {
+            tty,
+            before: Some(modes),
+        })
     }
 
     /// Restores the modes. With `drain`, input that has arrived and was not read is thrown away, so that late
@@ -66,17 +66,15 @@ impl<'a> Raw<'a> {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn leave(self, drain: bool) -> io::Result<()> {
+    pub fn leave(mut self, drain: bool) -> io::Result<()> {
         self.restore(drain)
     }
 
-    fn restore(&self, drain: bool) -> io::Result<()> {
-        if !self.changed {
-            return Ok(());
-        }
-        let Some(modes) = before().take() else {
+    fn restore(&mut self, drain: bool) -> io::Result<()> {
+        let Some(modes) = self.before.take() else {
             return Ok(());
         };
+        *within_reach() = None;
         let when = if drain {
             OptionalActions::Flush
         } else {

@@ -7,8 +7,9 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// What a signal asks of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,8 @@ pub enum Signal {
     Quit,
     /// SIGTSTP: call [`super::Guard::suspend`].
     Suspend,
-    /// SIGCONT: call [`super::Guard::resume`] and draw everything anew.
+    /// SIGCONT after a stop that was not [`super::Guard::suspend`]'s: call [`super::Guard::resume`] and draw
+    /// everything anew.
     Continued,
 }
 
@@ -27,13 +29,19 @@ struct State {
     running: bool,
     wake: Option<Wake>,
     asked_to_quit: bool,
+    /// The next SIGCONT ends our own [`stop`], which knows that it has ended.
+    own_stop: bool,
 }
 
 static STATE: Mutex<State> = Mutex::new(State {
     running: false,
     wake: None,
     asked_to_quit: false,
+    own_stop: false,
 });
+
+/// Told when [`State::own_stop`] is over.
+static CONTINUED: Condvar = Condvar::new();
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -74,6 +82,10 @@ pub(super) fn install() -> io::Result<()> {
 
 fn handle(signal: i32) {
     let mut state = state();
+    if signal == SIGCONT && std::mem::take(&mut state.own_stop) {
+        CONTINUED.notify_all();
+        return;
+    }
     let quit = !matches!(signal, SIGTSTP | SIGCONT);
     if let Some(wake) = &state.wake
         && !(quit && state.asked_to_quit)
@@ -99,5 +111,13 @@ fn handle(signal: i32) {
 
 /// Stops the process as SIGTSTP does by default; returns when it is continued.
 pub(super) fn stop() -> io::Result<()> {
-    emulate_default_handler(SIGTSTP)
+    state().own_stop = true;
+    emulate_default_handler(SIGTSTP)?;
+    // The thread takes notice first, or it would merge this SIGCONT with the next one. It always comes; the limit
+    // is for a system where it does not.
+    let limit = Duration::from_secs(1);
+    let waited = CONTINUED.wait_timeout_while(state(), limit, |state| state.own_stop);
+    let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    state.own_stop = false;
+    Ok(())
 }
