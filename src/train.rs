@@ -9,6 +9,7 @@ mod augment;
 mod conv;
 mod demo;
 mod model;
+mod pool;
 mod rules;
 
 pub use demo::{DemoResult, Probe, WorldImages, demo, shortcut_probe};

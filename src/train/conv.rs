@@ -36,6 +36,9 @@ struct Sizes {
     pads: [usize; 4],
 }
 
+/// Of the weight, the bias, the images.
+type Gradients = (Vec<f32>, Vec<f32>, Option<Vec<f32>>);
+
 impl Conv2d {
     fn sizes(&self, x: &Shape, w: &Shape) -> Result<Sizes> {
         let (batch, depth, h, width) = x.dims4()?;
@@ -223,11 +226,11 @@ impl CustomOp3 for Conv2d {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let s = self.sizes(x.shape(), w.shape())?;
-        let bias = grad.sum((0, 2, 3))?;
         let grad = grad.contiguous()?;
-        let (weight, image) = with_values(x, |x| {
+        let (weight, bias, image) = with_values(x, |x| {
             with_values(w, |w| with_values(&grad, |g| self.gradients(&s, x, w, g)))?
         })??;
+        let bias = Tensor::from_vec(bias, s.out_depth, &Device::Cpu)?;
         let weight = Tensor::from_vec(weight, w.shape(), &Device::Cpu)?;
         let image = match image {
             Some(image) => Some(Tensor::from_vec(image, x.shape(), &Device::Cpu)?),
@@ -238,14 +241,8 @@ impl CustomOp3 for Conv2d {
 }
 
 impl Conv2d {
-    /// Gradients of the weight and, if wanted, of the images.
-    fn gradients(
-        &self,
-        s: &Sizes,
-        x: &[f32],
-        w: &[f32],
-        g: &[f32],
-    ) -> (Vec<f32>, Option<Vec<f32>>) {
+    /// Gradients of the weight, the bias and, if wanted, of the images.
+    fn gradients(&self, s: &Sizes, x: &[f32], w: &[f32], g: &[f32]) -> Gradients {
         let (group, positions) = (s.group(), s.positions());
         let mut image = vec![0.0; if self.image_gradient { x.len() } else { 0 }];
         let one = |x: &[f32], g: &[f32], dx: Option<&mut [f32]>| {
@@ -292,17 +289,21 @@ impl Conv2d {
         } else {
             groups.map(|(x, g)| one(x, g, None)).collect()
         };
+        let mut bias = vec![0.0; s.out_depth];
+        for (row, values) in g.chunks_exact(positions).enumerate() {
+            bias[row % s.out_depth] += values.iter().sum::<f32>();
+        }
         let mut weight = vec![0.0; s.out_depth * s.patch()];
         for part in &parts {
             for (sum, value) in weight.iter_mut().zip(part) {
                 *sum += value;
             }
         }
-        (weight, self.image_gradient.then_some(image))
+        (weight, bias, self.image_gradient.then_some(image))
     }
 }
 
-fn with_values<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
+pub(super) fn with_values<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let (storage, layout) = x.storage_and_layout();
     match &*storage {
         candle_core::Storage::Cpu(cpu) => Ok(f(values(cpu, layout)?)),

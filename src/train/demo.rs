@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// Scenes to learn from.
-const TRAINING: usize = 20_000;
+const TRAINING: usize = 12_000;
 /// Scenes to measure with, of another seed.
 const HELD_OUT: usize = 3_000;
 /// Added to the recipe's seed for held-out scenes.
@@ -116,9 +116,14 @@ pub struct DemoResult {
 /// Cancellation, divergence, a file that cannot be written.
 pub fn demo(recipe: &TrainRecipe, out: &Path, progress: &dyn Progress) -> Result<DemoResult> {
     let world = World::new(recipe.seed);
+    let n_training = std::env::var("NTRAIN")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(TRAINING);
+    let n_held = n_training.min(HELD_OUT);
     let fresh = World::new(recipe.seed + HELD_OUT_SEED);
-    let training = WorldImages::draw(world, TRAINING, &|present| present, progress)?;
-    let held_out = WorldImages::draw(fresh, HELD_OUT, &|present| present, progress)?;
+    let training = WorldImages::draw(world, n_training, &|present| present, progress)?;
+    let held_out = WorldImages::draw(fresh, n_held, &|present| present, progress)?;
     let (graph, logits) = network::demo::architecture(&mut untrained(recipe.seed))?;
     let input = network::demo::input();
     let task = Task {

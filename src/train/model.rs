@@ -2,6 +2,7 @@
 
 use super::Result;
 use super::conv::Conv2d;
+use super::pool::Pool;
 use super::rules::Rule;
 use crate::network::{Graph, NetworkError, NodeId, Op};
 use candle_core::{Tensor, Var};
@@ -117,6 +118,7 @@ impl<'a> Model<'a> {
                         node.inputs.iter().map(|input| &values[input.0]).collect();
                     Tensor::cat(&parts, 1)?
                 }
+                (Op::MaxPool(pool), _) => input(0).apply_op1(Pool::new(pool))?,
                 (op, _) => input(0).apply_op1(Rule(op.clone()))?,
             };
             values.push(see(index, value)?);
