@@ -65,7 +65,7 @@ fn compute(text: &mut String) {
     let device = super::networks::device("auto").map_or_else(|failure| failure.error.to_string(), |(_, name)| name);
     row(text, "device", device);
     row(text, "threads", rayon::current_num_threads());
-    row(text, "kernels", "-");
+    row(text, "kernels", format!("{:?}", crate::network::kernels::Isa::best()));
     row(text, "networks", super::networks::NAMES.join(", "));
 }
 
