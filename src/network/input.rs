@@ -213,7 +213,7 @@ mod tests {
     /// A wide picture: warped, all three stripes are seen; cropped, only the middle one.
     #[test]
     fn crops_take_the_middle() {
-        let picture = stripes(24, 8);
+        let picture = stripes(48, 8);
         let of = |resize| {
             let spec = InputSpec {
                 mean: [0.0; 3],
@@ -222,11 +222,11 @@ mod tests {
             };
             spec.preprocess(&picture).unwrap()
         };
-        let cropped = of(Resize::Crop { via: 4 });
+        let cropped = of(Resize::Crop { via: 8 });
         close(&cropped[..32], &[[0.0; 16], [200.0; 16]].concat());
         let warped = of(Resize::Warp);
         assert!(warped[0] > 190.0 && warped[35] > 190.0, "{warped:?}");
-        let wider = of(Resize::WarpCrop { via: 12 });
+        let wider = of(Resize::WarpCrop { via: 24 });
         close(&wider[..32], &[[0.0; 16], [200.0; 16]].concat());
     }
 
