@@ -111,7 +111,9 @@ fn main() {
     let mut parts = vec![
         forward(1, "logits"),
         forward(8, "logits"),
+        forward(32, "logits"),
         forward(8, "mixed4d"),
+        gradient(8, 224, "logits"),
         gradient(8, 224, "mixed4d"),
         gradient(16, 80, "mixed4d"),
         attribution(&networks[0], 40, "mixed3b"),

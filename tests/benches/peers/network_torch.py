@@ -31,7 +31,7 @@ def upto(network, x, name):
         x = network.mixed(x, block)
         if block == name:
             return x
-    raise KeyError(name)
+    return network.blocks(x, block)[name]
 
 
 def forward(network, batch, to, layout):
@@ -90,7 +90,9 @@ def main():
         parts = [
             forward(network, 1, "logits", layout),
             forward(network, 8, "logits", layout),
+            forward(network, 32, "logits", layout),
             forward(network, 8, "mixed4d", layout),
+            gradient(network, 8, 224, "logits", layout),
             gradient(network, 8, 224, "mixed4d", layout),
             gradient(network, 16, 80, "mixed4d", layout),
         ]

@@ -1,0 +1,92 @@
+//! The real network, where its weights are at hand.
+
+use super::{assert_close, engines, max_error, noise, relative_l2, values};
+use atlascope::atlas::Relaxation;
+use atlascope::network::{Compute, Network, NodeId, inception_v1};
+use candle_core::{Device, Tensor};
+
+fn inception() -> Option<Network> {
+    let data = crate::support::data("InceptionV1")?;
+    let bytes = std::fs::read(data.join("inception_v1/weights.safetensors")).unwrap();
+    let network = inception_v1::load(&bytes, &Device::Cpu).unwrap();
+    Some(network.with_compute(Compute::Reference))
+}
+
+/// Smooth images with values as the network's input has them.
+fn images(batch: usize, side: usize) -> Tensor {
+    let coarse = noise(&[batch, 3, 9, 9], 5);
+    let fine = noise(&[batch, 3, side, side], 6);
+    let coarse = coarse.interpolate2d(side, side).unwrap();
+    ((coarse * 100.0).unwrap() + (fine * 20.0).unwrap()).unwrap()
+}
+
+#[test]
+fn layers_and_logits_agree() {
+    let Some(network) = inception() else { return };
+    let mut taps: Vec<NodeId> = network.layers().iter().map(|layer| layer.id).collect();
+    taps.push(network.logits.unwrap());
+    taps.push(network.graph.find("conv2d0").unwrap());
+    for (batch, side) in [(1, 224), (3, 97), (8, 71), (2, 80), (1, 73)] {
+        let images = images(batch, side);
+        let expected = network.forward(&images, &taps).unwrap();
+        for engine in engines(&network.graph) {
+            let found = engine.forward(&images, &taps).unwrap();
+            for ((tap, found), expected) in taps.iter().zip(&found).zip(&expected) {
+                let name = &network.graph.node(*tap).name;
+                let what = format!("{:?} {name} {batch} × {side}", engine.isa());
+                assert_close(&what, found, expected, 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_agree() {
+    let Some(network) = inception() else { return };
+    for (name, batch, side) in [("mixed4d", 3, 80), ("mixed3b", 1, 97), ("logits", 2, 71)] {
+        let tap = network.graph.find(name).unwrap();
+        let images = images(batch, side);
+        let objective = |activation: &Tensor| Ok(noise(activation.dims(), 8));
+        let (_, expected) = network.vjp(&images, tap, &mut { objective }).unwrap();
+        for engine in engines(&network.graph) {
+            let (_, found) = engine.vjp(&images, tap, &mut { objective }).unwrap();
+            let error = relative_l2(&values(&found), &values(&expected));
+            assert!(
+                error < 0.02,
+                "{:?} {name} {batch} × {side}: {error}",
+                engine.isa()
+            );
+        }
+    }
+}
+
+#[test]
+fn attributions_agree() {
+    let Some(network) = inception() else { return };
+    let images = images(1, 224);
+    let logits = network.logits.unwrap();
+    for (name, positions) in [
+        ("mixed3b", &[(9, 20)][..]),
+        ("mixed4d", &[(0, 0), (6, 7), (13, 3)]),
+        ("mixed5b", &[(6, 6), (2, 0)]),
+    ] {
+        let tap = network.graph.find(name).unwrap();
+        let activation = network.forward(&images, &[tap]).unwrap().remove(0);
+        for relaxation in [Relaxation::Plain, Relaxation::Average] {
+            let expected = network
+                .attribution(tap, &activation, positions, relaxation)
+                .unwrap();
+            for engine in engines(&network.graph) {
+                let found = engine
+                    .attribution((tap, logits), &activation, positions, relaxation)
+                    .unwrap();
+                let error = max_error(found.as_slice().unwrap(), expected.as_slice().unwrap());
+                assert!(
+                    error < 1e-3,
+                    "{:?} {name} {relaxation:?}: {error}",
+                    engine.isa()
+                );
+            }
+        }
+    }
+}
