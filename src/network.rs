@@ -281,6 +281,9 @@ impl Network {
                 "position {row}, {col} lies outside the {rows} × {cols} map"
             )));
         }
+        if let Some(engine) = self.engine() {
+            return engine.attribution((tap, logits), activation, positions, relaxation);
+        }
         let graph = &self.graph;
         let primals = reference::primals(graph, tap, activation, logits, relaxation)?;
         let mut out = Vec::with_capacity(positions.len() * self.classes.len());

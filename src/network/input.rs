@@ -64,26 +64,30 @@ impl InputSpec {
     /// # Errors
     /// A picture without pixels, or a number of bytes that does not fit its size.
     pub fn preprocess_rgb(&self, rgb: &[u8], width: usize, height: usize) -> Result<Vec<f32>> {
-        let (via_width, via_height) = self.via(width, height);
-        let resized = if (via_width, via_height) == (width, height) {
-            rgb.to_vec()
-        } else {
-            resize(rgb, (width, height), (via_width, via_height))?
-        };
-        if resized.len() != via_width * via_height * 3 || resized.is_empty() {
+        if rgb.is_empty() || rgb.len() != width * height * 3 {
             return Err(NetworkError::BadInput(format!(
                 "{} bytes are no {width}×{height} picture",
                 rgb.len()
             )));
         }
-        let (left, top) = ((via_width - self.size) / 2, (via_height - self.size) / 2);
+        // The resized picture is a square of `via`, of which the middle is taken.
+        let (via, part) = match self.resize {
+            Resize::Warp => (self.size, None),
+            Resize::WarpCrop { via } => (via.max(self.size), None),
+            Resize::Crop { via } => {
+                let share = self.size as f64 / via.max(self.size) as f64;
+                (self.size, Some(width.min(height) as f64 * share))
+            }
+        };
+        let resized = resize(rgb, (width, height), via, part)?;
+        let margin = (via - self.size) / 2;
         let plane = self.size * self.size;
         let mut out = vec![0f32; 3 * plane];
         for (channel, out) in out.chunks_exact_mut(plane).enumerate() {
             let source = self.source(channel);
             let (mean, scale) = (self.mean[channel], self.scale[channel]);
             for (row, out) in out.chunks_exact_mut(self.size).enumerate() {
-                let start = ((top + row) * via_width + left) * 3;
+                let start = ((margin + row) * via + margin) * 3;
                 let pixels = resized[start..start + self.size * 3].chunks_exact(3);
                 for (out, pixel) in out.iter_mut().zip(pixels) {
                     *out = (f32::from(pixel[source]) - mean) / scale;
@@ -128,33 +132,112 @@ impl InputSpec {
             Channels::Bgr => 2 - channel,
         }
     }
-
-    /// Width and height before the crop; neither is below `size`.
-    fn via(&self, width: usize, height: usize) -> (usize, usize) {
-        match self.resize {
-            Resize::Warp => (self.size, self.size),
-            Resize::WarpCrop { via } => (via.max(self.size), via.max(self.size)),
-            Resize::Crop { via } => {
-                let via = via.max(self.size);
-                let short = width.min(height).max(1);
-                let long = |side: usize| ((side * via) as f64 / short as f64).round() as usize;
-                (long(width).max(via), long(height).max(via))
-            }
-        }
-    }
 }
 
-/// Bilinear, with the filter widened when the picture shrinks (what Pillow calls `BILINEAR`).
-fn resize(rgb: &[u8], from: (usize, usize), to: (usize, usize)) -> Result<Vec<u8>> {
+/// To a square of `side`, from all of the picture or only its central square of `part` pixels. Bilinear, with the
+/// filter widened when the picture shrinks (what Pillow calls `BILINEAR`).
+fn resize(rgb: &[u8], from: (usize, usize), side: usize, part: Option<f64>) -> Result<Vec<u8>> {
     let bad = |error: &dyn std::fmt::Display| {
         NetworkError::BadInput(format!("a {}×{} picture: {error}", from.0, from.1))
     };
     let source = ImageRef::new(from.0 as u32, from.1 as u32, rgb, PixelType::U8x3)
         .map_err(|error| bad(&error))?;
-    let mut target = Image::new(to.0 as u32, to.1 as u32, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    let mut target = Image::new(side as u32, side as u32, PixelType::U8x3);
+    let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    if let Some(part) = part {
+        let (left, top) = ((from.0 as f64 - part) / 2.0, (from.1 as f64 - part) / 2.0);
+        options = options.crop(left, top, part, part);
+    }
     Resizer::new()
         .resize(&source, &mut target, &options)
         .map_err(|error| bad(&error))?;
     Ok(target.into_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(resize: Resize, channels: Channels) -> InputSpec {
+        InputSpec {
+            size: 4,
+            resize,
+            channels,
+            mean: [10.0, 20.0, 30.0],
+            scale: [1.0, 2.0, 4.0],
+        }
+    }
+
+    /// Three stripes: red, green and blue of equal width.
+    fn stripes(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, _| {
+            let mut pixel = [0; 3];
+            pixel[(x * 3 / width) as usize] = 200;
+            image::Rgb(pixel)
+        })
+    }
+
+    fn close(found: &[f32], expected: &[f32]) {
+        for (a, b) in found.iter().zip(expected) {
+            assert!((a - b).abs() < 1e-5, "{found:?}, expected {expected:?}");
+        }
+    }
+
+    #[test]
+    fn channels_come_in_the_networks_order() {
+        let pixels: Vec<u8> = [1, 2, 3].repeat(16);
+        let rgb = spec(Resize::Warp, Channels::Rgb);
+        let out = rgb.preprocess_rgb(&pixels, 4, 4).unwrap();
+        // (1 − 10) / 1, (2 − 20) / 2, (3 − 30) / 4.
+        close(&[out[0], out[16], out[32]], &[-9.0, -9.0, -6.75]);
+        let bgr = spec(Resize::Warp, Channels::Bgr);
+        let out = bgr.preprocess_rgb(&pixels, 4, 4).unwrap();
+        // (3 − 10) / 1, (2 − 20) / 2, (1 − 30) / 4.
+        close(&[out[0], out[16], out[32]], &[-7.0, -9.0, -7.25]);
+    }
+
+    /// The formula for colours in 0..=1 and the preprocessing of bytes are the same map.
+    #[test]
+    fn unit_colours_follow_the_same_formula() {
+        let pixel = [51u8, 102, 204];
+        for channels in [Channels::Rgb, Channels::Bgr] {
+            let spec = spec(Resize::Warp, channels);
+            let out = spec.preprocess_rgb(&pixel.repeat(16), 4, 4).unwrap();
+            for (channel, (source, mul, add)) in spec.unit_affine().into_iter().enumerate() {
+                let unit = f32::from(pixel[source]) / 255.0;
+                close(&[unit * mul + add], &[out[channel * 16]]);
+            }
+        }
+    }
+
+    /// A wide picture: warped, all three stripes are seen; cropped, only the middle one.
+    #[test]
+    fn crops_take_the_middle() {
+        let picture = stripes(48, 8);
+        let of = |resize| {
+            let spec = InputSpec {
+                mean: [0.0; 3],
+                scale: [1.0; 3],
+                ..spec(resize, Channels::Rgb)
+            };
+            spec.preprocess(&picture).unwrap()
+        };
+        let cropped = of(Resize::Crop { via: 8 });
+        close(&cropped[..32], &[[0.0; 16], [200.0; 16]].concat());
+        let warped = of(Resize::Warp);
+        assert!(warped[0] > 190.0 && warped[35] > 190.0, "{warped:?}");
+        let wider = of(Resize::WarpCrop { via: 24 });
+        close(&wider[..32], &[[0.0; 16], [200.0; 16]].concat());
+    }
+
+    #[test]
+    fn what_is_no_picture_is_an_error() {
+        let spec = spec(Resize::Crop { via: 6 }, Channels::Rgb);
+        assert!(spec.preprocess_rgb(&[], 0, 0).is_err());
+        assert!(spec.preprocess_rgb(&[0; 11], 2, 2).is_err());
+        assert!(spec.preprocess_rgb(&[7; 3], 1, 1).is_ok());
+        assert!(spec.preprocess(&stripes(3000, 3)).is_ok());
+        assert!(spec.batch(&[vec![0.0; 47]], &Device::Cpu).is_err());
+        assert!(spec.batch(&[], &Device::Cpu).is_err());
+    }
 }

@@ -11,7 +11,7 @@
 //! - [`pack`], [`model`]: channels in blocks, weights in the order of the tile, the graph with both
 //! - [`plan`]: which steps in which buffers, for one map size and one set of taps
 //! - [`conv`], [`pool`], [`pointwise`]: the operators on blocks, forward and back
-//! - [`run`]: a plan over one image
+//! - [`run`]: a plan over one image; [`tangent`]: attribution, which follows one position forward
 
 mod conv;
 mod model;
@@ -21,19 +21,24 @@ mod pointwise;
 mod pool;
 mod run;
 mod simd;
+mod tangent;
 
 pub use simd::Isa;
+
+use crate::atlas::Relaxation;
 
 use super::{Graph, NetworkError, NodeId, Result};
 use candle_core::Tensor;
 use conv::Mode;
 use model::Node;
+use ndarray::Array2;
 use plan::Plan;
 use pointwise::to_planes;
 use rayon::prelude::*;
 use run::{Record, Runner, Workspace};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tangent::{Regions, Tangents};
 
 /// What a plan was made for: start, map size, targets, with gradients.
 type Key = (usize, [usize; 2], Vec<usize>, bool);
@@ -45,6 +50,7 @@ pub struct Engine {
     isa: Isa,
     plans: Mutex<HashMap<Key, Arc<Plan>>>,
     workspaces: Mutex<Vec<Workspace>>,
+    regions: Mutex<Vec<Regions>>,
 }
 
 /// More plans than this are not remembered: image sizes come from a small set.
@@ -64,6 +70,7 @@ impl Engine {
             isa,
             plans: Mutex::default(),
             workspaces: Mutex::default(),
+            regions: Mutex::default(),
         })
     }
 
@@ -97,15 +104,14 @@ impl Engine {
             .into_par_iter()
             .zip(planes.par_chunks_exact(per_image))
             .for_each(|(mut share, planes)| {
-                let mut workspace = self.workspace();
-                runner.forward(&mut workspace, planes, None, &mut |idx, values| {
+                let mut workspace = Lent::new(&self.workspaces);
+                runner.forward(&mut workspace.value, planes, None, &mut |idx, values| {
                     for (part, tap) in share.iter_mut().zip(taps) {
                         if tap.0 == idx {
                             self.unpack(&plan, idx, values, part);
                         }
                     }
                 });
-                self.put_back(workspace);
             });
         outputs
             .into_iter()
@@ -134,10 +140,10 @@ impl Engine {
             .par_chunks_exact_mut(per_tap)
             .zip(planes.par_chunks_exact(per_image))
             .map(|(activation, planes)| {
-                let mut workspace = self.workspace();
+                let mut workspace = Lent::new(&self.workspaces);
                 let mut tape = Vec::with_capacity(plan.steps.len());
                 runner.forward(
-                    &mut workspace,
+                    &mut workspace.value,
                     planes,
                     Some(&mut tape),
                     &mut |idx, values| {
@@ -146,14 +152,13 @@ impl Engine {
                         }
                     },
                 );
-                self.put_back(workspace);
                 tape
             })
             .collect();
         let activation = self.tensor(&plan, activation, batch, tap)?;
         let cotangent = cotangent(&activation)?;
         if cotangent.dims() != activation.dims() {
-            return Err(NetworkError::BadGraph(format!(
+            return Err(NetworkError::BadInput(format!(
                 "cotangent {:?} for an activation {:?}",
                 cotangent.dims(),
                 activation.dims()
@@ -166,12 +171,78 @@ impl Engine {
             .zip(cotangent.par_chunks_exact(per_tap))
             .zip(tapes)
             .for_each(|((gradient, cotangent), tape)| {
-                let mut workspace = self.workspace();
-                runner.backward(&mut workspace, &tape, tap.0, cotangent, gradient);
-                self.put_back(workspace);
+                let mut workspace = Lent::new(&self.workspaces);
+                runner.backward(&mut workspace.value, &tape, tap.0, cotangent, gradient);
             });
         let gradient = Tensor::from_vec(gradient, images.shape(), images.device())?;
         Ok((activation, gradient))
+    }
+
+    /// Change of the values at `to` (`[batch, features]`: the logits) along `activation` (`[1, channels, rows,
+    /// columns]` of `tap`) at each position (row, column) alone: positions × features. Only nodes between the
+    /// two are run, and only where the position reaches.
+    ///
+    /// # Errors
+    /// A `to` that has positions or does not follow from `tap` alone; an activation of another shape; a position
+    /// outside of it.
+    pub fn attribution(
+        &self,
+        (tap, to): (NodeId, NodeId),
+        activation: &Tensor,
+        positions: &[(usize, usize)],
+        relaxation: Relaxation,
+    ) -> Result<Array2<f32>> {
+        if tap.0 >= to.0
+            || to.0 >= self.nodes.len()
+            || !self.nodes[to.0].flat
+            || self.nodes[tap.0].flat
+        {
+            return Err(NetworkError::BadGraph(format!(
+                "no attribution from node {} to node {}",
+                tap.0, to.0
+            )));
+        }
+        let (planes, batch, size) = self.read(activation, tap.0)?;
+        let [rows, cols] = size;
+        if batch != 1 {
+            return Err(NetworkError::BadInput(format!(
+                "attribution looks at one image at a time, not {batch}"
+            )));
+        }
+        if let Some((row, col)) = positions.iter().find(|at| at.0 >= rows || at.1 >= cols) {
+            return Err(NetworkError::BadInput(format!(
+                "position {row}, {col} lies outside the {rows} × {cols} map"
+            )));
+        }
+        let plan = self.plan(tap.0, size, &[to], false)?;
+        let runner = self.runner(&plan, batch);
+        let mut tape = Vec::with_capacity(plan.steps.len());
+        let mut workspace = Lent::new(&self.workspaces);
+        runner.forward(
+            &mut workspace.value,
+            &planes,
+            Some(&mut tape),
+            &mut |_, _| (),
+        );
+        let tangents = Tangents {
+            runner,
+            tape: &tape,
+            relaxation,
+        };
+        let features = self.nodes[to.0].slots.channels();
+        let mut change = Array2::zeros((positions.len(), features));
+        if let Some(values) = change.as_slice_mut() {
+            values
+                .par_chunks_exact_mut(features)
+                .zip(positions)
+                .for_each_init(
+                    || Lent::new(&self.regions),
+                    |regions, (change, &(row, col))| {
+                        tangents.run(&mut regions.value, &planes, [row, col], change);
+                    },
+                );
+        }
+        Ok(change)
     }
 
     /// Values, batch and map size of a batch at node `start`.
@@ -179,7 +250,7 @@ impl Engine {
         let (n, channels, rows, cols) = batch.dims4()?;
         let expected = self.nodes[start].slots.channels();
         if channels != expected || n == 0 || rows == 0 || cols == 0 {
-            return Err(NetworkError::BadGraph(format!(
+            return Err(NetworkError::BadInput(format!(
                 "a batch of {:?} where [n, {expected}, rows, columns] is needed",
                 batch.dims()
             )));
@@ -254,19 +325,27 @@ impl Engine {
             Tensor::from_vec(values, (batch, channels, rows, cols), &device)?
         })
     }
+}
 
-    fn workspace(&self) -> Workspace {
-        let mut workspaces = self
-            .workspaces
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        workspaces.pop().unwrap_or_default()
+/// Something borrowed from a pool, given back when dropped.
+struct Lent<'a, T: Default> {
+    pool: &'a Mutex<Vec<T>>,
+    value: T,
+}
+
+impl<'a, T: Default> Lent<'a, T> {
+    fn new(pool: &'a Mutex<Vec<T>>) -> Self {
+        let mut held = pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = held.pop().unwrap_or_default();
+        drop(held);
+        Self { pool, value }
     }
+}
 
-    fn put_back(&self, workspace: Workspace) {
-        self.workspaces
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(workspace);
+impl<T: Default> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        let value = std::mem::take(&mut self.value);
+        let mut held = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        held.push(value);
     }
 }

@@ -58,3 +58,26 @@ pub fn parse_classes(text: &str) -> Result<Vec<Class>> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inceptions_manifest_is_whole() {
+        let manifest = crate::network::inception_v1::manifest().unwrap();
+        assert_eq!(manifest.name, crate::network::inception_v1::NAME);
+        assert_eq!(manifest.classes.len(), 1000);
+        assert_eq!(manifest.classes[0].id, "n01440764");
+        assert_eq!(manifest.classes[999].name(), "toilet tissue");
+        assert_eq!(manifest.weights_sha256.len(), 64);
+    }
+
+    #[test]
+    fn lines_without_a_name_are_named() {
+        let error = parse_classes("n1\tone\nn2\n").unwrap_err();
+        assert!(error.to_string().contains("line 2"), "{error}");
+        assert!(parse_classes("n1\t \n").is_err());
+        assert!(Manifest::parse("name = 3", "").is_err());
+    }
+}

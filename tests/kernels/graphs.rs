@@ -1,7 +1,8 @@
 //! Whole graphs: fusion, concatenations of every kind, taps anywhere.
 
 use super::operators::{check, conv};
-use super::{assert_close, engines, noise, reference};
+use super::{assert_close, engines, max_error, noise, reference};
+use atlascope::atlas::{Class, Relaxation};
 use atlascope::network::ops::{Conv, Linear, Lrn, MaxPool};
 use atlascope::network::{Graph, NodeId, Op};
 
@@ -130,5 +131,51 @@ fn bad_images_are_errors() {
                 .vjp(&images, last, &mut |_| Ok(wrong.clone()))
                 .is_err()
         );
+    }
+}
+
+/// Attribution at every position of a middle layer, against the reference's.
+#[test]
+fn attribution_of_a_tangled_graph() {
+    let graph = tangle(6);
+    let images = noise(&[1, 3, 45, 38], 21);
+    let logits = graph.find("logits").unwrap();
+    let class = |idx: usize| Class {
+        id: format!("c{idx}"),
+        names: format!("class {idx}"),
+    };
+    let network = reference(graph.clone(), 45)
+        .with_classes(logits, (0..10).map(class).collect())
+        .unwrap();
+    for name in ["lrn", "outer", "dense", "stem_relu"] {
+        let tap = graph.find(name).unwrap();
+        let activation = network.forward(&images, &[tap]).unwrap().remove(0);
+        let (_, _, rows, cols) = activation.dims4().unwrap();
+        let positions: Vec<_> = (0..rows * cols).map(|i| (i / cols, i % cols)).collect();
+        for relaxation in [Relaxation::Plain, Relaxation::Average] {
+            // Nothing but what follows from the tap alone can be asked for.
+            let Ok(expected) = network.attribution(tap, &activation, &positions, relaxation) else {
+                for engine in engines(&graph) {
+                    let ends = (tap, logits);
+                    assert!(
+                        engine
+                            .attribution(ends, &activation, &positions, relaxation)
+                            .is_err()
+                    );
+                }
+                continue;
+            };
+            for engine in engines(&graph) {
+                let found = engine
+                    .attribution((tap, logits), &activation, &positions, relaxation)
+                    .unwrap();
+                let error = max_error(found.as_slice().unwrap(), expected.as_slice().unwrap());
+                assert!(
+                    error < 1e-4,
+                    "{:?} {name} {relaxation:?}: {error}",
+                    engine.isa()
+                );
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The real network, where its weights are at hand.
 
-use super::{assert_close, engines, noise, relative_l2, values};
+use super::{assert_close, engines, max_error, noise, relative_l2, values};
+use atlascope::atlas::Relaxation;
 use atlascope::network::{Compute, Network, NodeId, inception_v1};
 use candle_core::{Device, Tensor};
 
@@ -55,6 +56,37 @@ fn gradients_agree() {
                 "{:?} {name} {batch} × {side}: {error}",
                 engine.isa()
             );
+        }
+    }
+}
+
+#[test]
+fn attributions_agree() {
+    let Some(network) = inception() else { return };
+    let images = images(1, 224);
+    let logits = network.logits.unwrap();
+    for (name, positions) in [
+        ("mixed3b", &[(9, 20)][..]),
+        ("mixed4d", &[(0, 0), (6, 7), (13, 3)]),
+        ("mixed5b", &[(6, 6), (2, 0)]),
+    ] {
+        let tap = network.graph.find(name).unwrap();
+        let activation = network.forward(&images, &[tap]).unwrap().remove(0);
+        for relaxation in [Relaxation::Plain, Relaxation::Average] {
+            let expected = network
+                .attribution(tap, &activation, positions, relaxation)
+                .unwrap();
+            for engine in engines(&network.graph) {
+                let found = engine
+                    .attribution((tap, logits), &activation, positions, relaxation)
+                    .unwrap();
+                let error = max_error(found.as_slice().unwrap(), expected.as_slice().unwrap());
+                assert!(
+                    error < 1e-3,
+                    "{:?} {name} {relaxation:?}: {error}",
+                    engine.isa()
+                );
+            }
         }
     }
 }

@@ -105,9 +105,10 @@ impl Work for Move<'_> {
     }
 }
 
-/// Means over `pixels` of each block.
+/// Sums over `pixels` of each block, times `share`.
 pub(super) struct MapMean<'a> {
     pub pixels: usize,
+    pub share: f32,
     pub x: &'a [f32],
     pub y: &'a mut [f32],
 }
@@ -116,7 +117,6 @@ impl Work for MapMean<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let share = 1.0 / self.pixels as f32;
         let blocks = self.x.chunks_exact(self.pixels * LANES);
         for (x, y) in blocks.zip(self.y.chunks_exact_mut(LANES)) {
             let mut sum = [0f32; LANES];
@@ -126,7 +126,7 @@ impl Work for MapMean<'_> {
                 }
             }
             for lane in 0..LANES {
-                y[lane] = sum[lane] * share;
+                y[lane] = sum[lane] * self.share;
             }
         }
     }

@@ -223,7 +223,7 @@ impl Work for MeanForward<'_> {
 }
 
 #[inline(always)]
-fn mean_share(window: &Window, counts_padding: bool, on_map: usize) -> f32 {
+pub(super) fn mean_share(window: &Window, counts_padding: bool, on_map: usize) -> f32 {
     let count = if counts_padding {
         window.kernel[0] * window.kernel[1]
     } else {

@@ -174,6 +174,7 @@ impl Runner<'_> {
             }),
             Step::MapMean => isa.run(MapMean {
                 pixels: input_size[0] * input_size[1],
+                share: 1.0 / (input_size[0] * input_size[1]) as f32,
                 x,
                 y,
             }),

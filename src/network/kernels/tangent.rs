@@ -1,0 +1,389 @@
+//! Attribution: the change of all logits along the activation at one position.
+//!
+//! The tangent is zero except at that position, and each kernel and pool lets it grow by its own size only: a
+//! *region* of the map that starts as one pixel. Every node computes its region and nothing else, as a small
+//! convolution with zeros around. What is needed of the primal (signs, winners, an LRN's input) comes from one
+//! forward pass of the layers above that all positions of an image share.
+
+use super::conv::{Finish, Geometry, Mode, convolve};
+use super::model::{Node, Step};
+use super::plan::Planned;
+use super::pointwise::{Lrn, LrnTask, MapMean, Mask, to_planes};
+use super::pool::{Window, mean_share};
+use super::run::{Record, Runner};
+use super::simd::{LANES, Work};
+use crate::atlas::Relaxation;
+
+/// A rectangle of a map, possibly empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Region {
+    /// First row and column.
+    start: [usize; 2],
+    /// Rows and columns.
+    size: [usize; 2],
+}
+
+impl Region {
+    fn pixels(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    fn end(&self, axis: usize) -> usize {
+        self.start[axis] + self.size[axis]
+    }
+
+    /// Outputs whose windows touch the region.
+    fn seen_by(&self, window: &Window, output: [usize; 2]) -> Self {
+        let mut seen = Self::default();
+        if self.pixels() == 0 {
+            return seen;
+        }
+        for (axis, &n) in output.iter().enumerate() {
+            let (k, s, p) = (window.kernel[axis], window.stride[axis], window.pads[axis]);
+            // Window o covers o s − p .. o s − p + k.
+            let first = (self.start[axis] + p + 1).saturating_sub(k).div_ceil(s);
+            let last = ((self.end(axis) - 1 + p) / s + 1).min(n);
+            seen.start[axis] = first;
+            seen.size[axis] = last.saturating_sub(first);
+        }
+        if seen.pixels() == 0 {
+            return Self::default();
+        }
+        seen
+    }
+
+    /// The smallest region that holds both.
+    fn union(&self, other: &Self) -> Self {
+        if self.pixels() == 0 {
+            return *other;
+        }
+        if other.pixels() == 0 {
+            return *self;
+        }
+        let start = [0, 1].map(|axis| self.start[axis].min(other.start[axis]));
+        let end = [0, 1].map(|axis| self.end(axis).max(other.end(axis)));
+        Self {
+            start,
+            size: [end[0] - start[0], end[1] - start[1]],
+        }
+    }
+}
+
+/// Regions and their values, by node; kept from position to position.
+#[derive(Debug, Default)]
+pub(super) struct Regions {
+    at: Vec<Region>,
+    values: Vec<Vec<f32>>,
+    scratch: Vec<f32>,
+}
+
+/// Everything that the positions of one image share.
+pub(super) struct Tangents<'a> {
+    pub runner: Runner<'a>,
+    /// The primal's records, by step.
+    pub tape: &'a [Record],
+    pub relaxation: Relaxation,
+}
+
+impl Tangents<'_> {
+    /// Change of the last node's values, `out`, along the activation `planes` (channels × pixels) of the first
+    /// at one position (row, column).
+    pub(super) fn run(
+        &self,
+        regions: &mut Regions,
+        planes: &[f32],
+        position: [usize; 2],
+        out: &mut [f32],
+    ) {
+        let nodes = self.runner.nodes;
+        let plan = self.runner.plan;
+        regions.at.resize(nodes.len(), Region::default());
+        regions.values.resize_with(nodes.len(), Vec::new);
+        for (when, (step, record)) in plan.steps.iter().zip(self.tape).enumerate() {
+            let mut values = std::mem::take(&mut regions.values[step.out]);
+            let region = if when == 0 {
+                let [rows, cols] = plan.sizes[step.out];
+                let pixel = position[0] * cols + position[1];
+                pick(&nodes[step.out], planes, rows * cols, pixel, &mut values);
+                Region {
+                    start: position,
+                    size: [1, 1],
+                }
+            } else {
+                self.step(regions, *step, record, &mut values)
+            };
+            regions.values[step.out] = values;
+            regions.at[step.out] = region;
+        }
+        let Some(last) = plan.steps.last().map(|step| step.out) else {
+            return;
+        };
+        if regions.at[last].pixels() == 0 {
+            out.fill(0.0);
+        } else {
+            to_planes(&regions.values[last], &nodes[last].slots, 1, out);
+        }
+    }
+
+    fn step(
+        &self,
+        regions: &mut Regions,
+        step: Planned,
+        record: &Record,
+        y: &mut Vec<f32>,
+    ) -> Region {
+        let node = &self.runner.nodes[step.node];
+        if matches!(node.step, Step::Concat) {
+            return concat(regions, self.runner.nodes, &node.inputs, y);
+        }
+        let input = node.inputs[0];
+        let (from, x) = (regions.at[input], &regions.values[input]);
+        let size = self.runner.plan.sizes[step.out];
+        let blocks = node.slots.blocks;
+        let region = match &node.step {
+            Step::Conv(conv) => from.seen_by(&conv.window, size),
+            Step::MaxPool(window) | Step::MeanPool(window, _) => from.seen_by(window, size),
+            Step::MapMean => Region {
+                start: [0, 0],
+                size: [1, 1],
+            },
+            _ => from,
+        };
+        y.resize(blocks * region.pixels() * LANES, 0.0);
+        if region.pixels() == 0 || from.pixels() == 0 {
+            y.fill(0.0);
+            return region;
+        }
+        let map = self.runner.plan.sizes[input];
+        let isa = self.runner.mode.isa;
+        match (&node.step, record) {
+            (Step::Conv(conv), record) => {
+                let at = Geometry {
+                    input: from.size,
+                    before: [0, 1].map(|axis| {
+                        let first = region.start[axis] * conv.window.stride[axis];
+                        (from.start[axis] + conv.window.pads[axis]) as isize - first as isize
+                    }),
+                    output: region.size,
+                    stride: conv.window.stride,
+                };
+                let mode = Mode {
+                    parallel: false,
+                    ..self.runner.mode
+                };
+                let target = (&mut y[..], Finish::Plain);
+                convolve(mode, &conv.packed, &at, x, target, &mut regions.scratch);
+                if let Record::Signs(bits) = record {
+                    let map = size;
+                    isa.run(MaskRegion {
+                        map,
+                        region,
+                        bits,
+                        y,
+                    });
+                }
+            }
+            (Step::Relu, Record::Signs(bits)) => {
+                y.copy_from_slice(x);
+                isa.run(MaskRegion {
+                    map,
+                    region,
+                    bits,
+                    y,
+                });
+            }
+            (Step::MaxPool(window), Record::Winners(winners))
+                if self.relaxation == Relaxation::Plain =>
+            {
+                let output = size;
+                gather(window, (from, x), (output, region), winners, y);
+            }
+            (Step::MaxPool(window), _) => isa.run(MeanRegion {
+                window,
+                counts_padding: false,
+                map,
+                from,
+                region,
+                x,
+                y,
+            }),
+            (Step::MeanPool(window, counts_padding), _) => isa.run(MeanRegion {
+                window,
+                counts_padding: *counts_padding,
+                map,
+                from,
+                region,
+                x,
+                y,
+            }),
+            (Step::MapMean, _) => {
+                // The sum over the region, as a share of the map.
+                isa.run(MapMean {
+                    pixels: from.pixels(),
+                    share: 1.0 / (map[0] * map[1]) as f32,
+                    x,
+                    y,
+                });
+            }
+            (Step::Lrn(lrn), Record::Values(primal)) => {
+                let mut here = vec![0.0; x.len()];
+                cut(primal, map, from, &mut here);
+                isa.run(Lrn {
+                    lrn,
+                    channels: node.slots.channels(),
+                    pixels: from.pixels(),
+                    x: &here,
+                    task: LrnTask::Tangent { t: x, y },
+                });
+            }
+            _ => {}
+        }
+        region
+    }
+}
+
+/// One pixel of all channels.
+fn pick(node: &Node, planes: &[f32], pixels: usize, pixel: usize, to: &mut Vec<f32>) {
+    to.clear();
+    let lanes = if node.planar {
+        node.slots.channels()
+    } else {
+        node.slots.blocks * LANES
+    };
+    to.resize(lanes, 0.0);
+    for (plane, &slot) in planes.chunks_exact(pixels).zip(&node.slots.of_channel) {
+        to[slot as usize] = plane[pixel];
+    }
+}
+
+/// Parts side by side on the smallest region that holds all of them.
+fn concat(regions: &Regions, nodes: &[Node], inputs: &[usize], y: &mut Vec<f32>) -> Region {
+    let parts = inputs.iter().map(|&input| &regions.at[input]);
+    let region = parts.fold(Region::default(), |all, part| all.union(part));
+    let pixels = region.pixels();
+    let blocks: usize = inputs.iter().map(|&input| nodes[input].slots.blocks).sum();
+    y.clear();
+    y.resize(blocks * pixels * LANES, 0.0);
+    let mut first = 0;
+    for &input in inputs {
+        let (part, x) = (regions.at[input], &regions.values[input]);
+        if part.pixels() > 0 {
+            for (idx, row) in x.chunks_exact(part.size[1] * LANES).enumerate() {
+                let (block, part_row) = (first + idx / part.size[0], idx % part.size[0]);
+                let map_row = part.start[0] - region.start[0] + part_row;
+                let col = part.start[1] - region.start[1];
+                let to = (block * pixels + map_row * region.size[1] + col) * LANES;
+                y[to..to + row.len()].copy_from_slice(row);
+            }
+        }
+        first += nodes[input].slots.blocks;
+    }
+    region
+}
+
+/// A map's values under a region.
+fn cut(map_values: &[f32], map: [usize; 2], region: Region, to: &mut [f32]) {
+    for (idx, row) in to.chunks_exact_mut(region.size[1] * LANES).enumerate() {
+        let (block, region_row) = (idx / region.size[0], idx % region.size[0]);
+        let pixel = (block * map[0] + region.start[0] + region_row) * map[1] + region.start[1];
+        row.copy_from_slice(&map_values[pixel * LANES..pixel * LANES + row.len()]);
+    }
+}
+
+/// Zeroes a region's values where the map's sign bit is not set.
+struct MaskRegion<'a> {
+    map: [usize; 2],
+    region: Region,
+    bits: &'a [u16],
+    y: &'a mut [f32],
+}
+
+impl Work for MaskRegion<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let Region { start, size } = self.region;
+        for (idx, row) in self.y.chunks_exact_mut(size[1] * LANES).enumerate() {
+            let (block, region_row) = (idx / size[0], idx % size[0]);
+            let pixel = (block * self.map[0] + start[0] + region_row) * self.map[1] + start[1];
+            let g = row;
+            let bits = &self.bits[pixel..pixel + size[1]];
+            Mask { bits, g }.run();
+        }
+    }
+}
+
+/// Each window's winner's tangent, where the winner lies in the region of the input.
+fn gather(
+    window: &Window,
+    (from, x): (Region, &[f32]),
+    (output, region): ([usize; 2], Region),
+    winners: &[u8],
+    y: &mut [f32],
+) {
+    for (idx, value) in y.iter_mut().enumerate() {
+        let (pixel, lane) = (idx / LANES, idx % LANES);
+        let (block, pixel) = (pixel / region.pixels(), pixel % region.pixels());
+        let row = region.start[0] + pixel / region.size[1];
+        let col = region.start[1] + pixel % region.size[1];
+        let winner = winners[((block * output[0] + row) * output[1] + col) * LANES + lane] as usize;
+        let row = row * window.stride[0] + winner / window.kernel[1] - window.pads[0];
+        let col = col * window.stride[1] + winner % window.kernel[1] - window.pads[1];
+        let inside = (from.start[0]..from.end(0)).contains(&row)
+            && (from.start[1]..from.end(1)).contains(&col);
+        *value = if inside {
+            let row = block * from.size[0] + row - from.start[0];
+            x[(row * from.size[1] + col - from.start[1]) * LANES + lane]
+        } else {
+            0.0
+        };
+    }
+}
+
+/// Mean tangent of each window, zero outside of the region of the input.
+struct MeanRegion<'a> {
+    window: &'a Window,
+    counts_padding: bool,
+    map: [usize; 2],
+    from: Region,
+    region: Region,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Work for MeanRegion<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let (from, region) = (self.from, self.region);
+        for (idx, y) in self.y.chunks_exact_mut(LANES).enumerate() {
+            let (block, pixel) = (idx / region.pixels(), idx % region.pixels());
+            let at = [pixel / region.size[1], pixel % region.size[1]];
+            let mut on_map = 1;
+            let mut seen = [(0, 0); 2];
+            for axis in 0..2 {
+                let output = region.start[axis] + at[axis];
+                let (first, end) = self.window.span(axis, output, self.map[axis]);
+                on_map *= end - first;
+                let start = first.max(from.start[axis]) - from.start[axis];
+                seen[axis] = (
+                    start,
+                    end.min(from.end(axis)).saturating_sub(from.start[axis]),
+                );
+            }
+            let share = mean_share(self.window, self.counts_padding, on_map);
+            let mut sum = [0f32; LANES];
+            for row in seen[0].0..seen[0].1 {
+                for col in seen[1].0..seen[1].1 {
+                    let x = ((block * from.size[0] + row) * from.size[1] + col) * LANES;
+                    for (sum, x) in sum.iter_mut().zip(&self.x[x..x + LANES]) {
+                        *sum += x;
+                    }
+                }
+            }
+            for (y, sum) in y.iter_mut().zip(sum) {
+                *y = sum * share;
+            }
+        }
+    }
+}
