@@ -100,7 +100,7 @@ struct Springs {
     /// Original vertex at each shuffled place.
     order: Vec<u32>,
     starts: Vec<usize>,
-    springs: Vec<Spring>,
+    ends: Vec<Spring>,
 }
 
 impl Springs {
@@ -115,23 +115,23 @@ impl Springs {
         let heaviest = graph.weights.iter().copied().fold(0.0_f32, f32::max);
         let least = heaviest / n_epochs.max(1) as f32;
         let mut starts = vec![0];
-        let mut springs = Vec::with_capacity(graph.targets.len());
+        let mut ends = Vec::with_capacity(graph.targets.len());
         for (new, &old) in order.iter().enumerate() {
             for (target, weight) in graph.edges(old as usize).filter(|edge| edge.1 >= least) {
                 let other = place[target as usize];
                 let pair = (u64::from(other) << 32) | new as u64;
-                springs.push(Spring {
+                ends.push(Spring {
                     other,
                     rate: (f64::from(weight / heaviest) * f64::from(u32::MAX)) as u32,
                     phase: mix(seed ^ pair) as u32,
                 });
             }
-            starts.push(springs.len());
+            starts.push(ends.len());
         }
         Self {
             order,
             starts,
-            springs,
+            ends,
         }
     }
 
@@ -147,7 +147,7 @@ impl Springs {
         let mut here = now[vertex];
         let mut dice = mix(salt ^ vertex as u64);
         let n = now.len() as u64;
-        for spring in &self.springs[self.starts[vertex]..self.starts[vertex + 1]] {
+        for spring in &self.ends[self.starts[vertex]..self.starts[vertex + 1]] {
             let cycle = spring.phase.wrapping_add(epoch.wrapping_mul(spring.rate));
             // As tail of the edge, half a cycle off: attraction only.
             if cycle.wrapping_add(1 << 31) <= spring.rate {

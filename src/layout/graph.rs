@@ -200,6 +200,7 @@ fn merge(forward: &[(u32, f32)], backward: &[(u32, f32)]) -> Vec<(u32, f32)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
 

@@ -7,7 +7,7 @@ mod exact;
 mod forest;
 mod nearest;
 
-pub(super) use exact::among;
+pub use exact::among;
 
 use super::{LayoutError, Points};
 use crate::progress::Progress;

@@ -36,6 +36,7 @@ pub fn normalise(raw: &ArrayView2<'_, f32>) -> Array2<f32> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
 

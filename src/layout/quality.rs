@@ -105,6 +105,7 @@ fn penalties(points: &Points, queries: &[u32], near: &[&[u32]]) -> (u64, u64) {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
     use ndarray::{Array2, arr2};

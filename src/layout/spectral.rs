@@ -122,7 +122,9 @@ fn remove(x: &mut [f32], unit: &[f32]) {
 fn normalise(x: &mut [f32]) -> f64 {
     let norm = dot(x, x).sqrt();
     let scale = if norm > 0.0 { (1.0 / norm) as f32 } else { 0.0 };
-    x.iter_mut().for_each(|v| *v *= scale);
+    for v in x.iter_mut() {
+        *v *= scale;
+    }
     norm
 }
 

@@ -27,6 +27,7 @@ fn of_sorted(sorted: &[f32], percent: f64) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::*;
 

@@ -27,7 +27,7 @@ pub(super) fn find(
 ///
 /// # Errors
 /// [`Interrupted`].
-pub(crate) fn among(
+pub fn among(
     points: &Points,
     queries: &[u32],
     k: usize,
