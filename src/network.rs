@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod ops;
 pub mod weights;
 
+mod cone;
 mod reference;
 
 pub use graph::{Extent, Graph, Layer, Node, NodeId, Op};
@@ -20,7 +21,9 @@ pub use input::{Channels, InputSpec, Resize};
 
 use crate::atlas::{Class, Relaxation};
 use candle_core::{DType, Device, Tensor};
+use cone::Cone;
 use ndarray::Array2;
+use std::sync::OnceLock;
 
 /// What can go wrong in a network.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +110,8 @@ pub struct Network {
     pub compute: Compute,
     /// Value sizes at the input's size, by node.
     extents: Vec<Extent>,
+    /// The graph packed for the CPU, made when it is first needed.
+    engine: OnceLock<Option<kernels::Engine>>,
 }
 
 /// Positions whose tangents run together in [`Network::attribution`].
@@ -134,6 +139,7 @@ impl Network {
             device,
             compute: Compute::default(),
             extents,
+            engine: OnceLock::new(),
         })
     }
 
@@ -199,6 +205,9 @@ impl Network {
     /// Images of another shape, or too small.
     pub fn forward(&self, images: &Tensor, taps: &[NodeId]) -> Result<Vec<Tensor>> {
         self.check_images(images)?;
+        if let Some(engine) = self.engine() {
+            return engine.forward(images, taps);
+        }
         reference::forward(&self.graph, NodeId(0), images, taps)
     }
 
@@ -214,6 +223,9 @@ impl Network {
         objective: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
         self.check_images(images)?;
+        if let Some(engine) = self.engine() {
+            return engine.vjp(images, tap, objective);
+        }
         reference::vjp(&self.graph, images, tap, objective)
     }
 
@@ -257,7 +269,7 @@ impl Network {
         let logits = self.logits.ok_or_else(|| {
             NetworkError::BadGraph(format!("{} has no classes to attribute to", self.name))
         })?;
-        let (b, depth, rows, cols) = activation.dims4()?;
+        let (b, _, rows, cols) = activation.dims4()?;
         if b != 1 {
             return Err(NetworkError::BadInput(format!(
                 "attribution looks at one image at a time, not {b}"
@@ -271,22 +283,24 @@ impl Network {
         let graph = &self.graph;
         let primals = reference::primals(graph, tap, activation, logits, relaxation)?;
         let mut out = Vec::with_capacity(positions.len() * self.classes.len());
+        let cone = Cone::new(graph, (tap, logits), activation, &primals, relaxation)?;
         for positions in positions.chunks(POSITIONS_AT_ONCE) {
-            let tangents = positions
-                .iter()
-                .map(|&(row, col)| {
-                    let h = activation.narrow(2, row, 1)?.narrow(3, col, 1)?;
-                    let h = h.pad_with_zeros(2, row, rows - row - 1)?;
-                    h.pad_with_zeros(3, col, cols - col - 1)
-                })
-                .collect::<candle_core::Result<Vec<_>>>()?;
-            let tangents = Tensor::cat(&tangents, 0)?;
-            debug_assert_eq!(tangents.dims()[1..], [depth, rows, cols]);
-            let change = reference::jvp(graph, tap, &primals, &tangents, logits, relaxation)?;
+            let change = cone.run(activation, positions)?;
             out.extend(change.flatten_all()?.to_vec1::<f32>()?);
         }
         Array2::from_shape_vec((positions.len(), self.classes.len()), out)
             .map_err(|error| NetworkError::BadGraph(format!("attribution: {error}")))
+    }
+
+    /// The fast path, where the device is the CPU, the graph fits and nobody asked for the reference.
+    fn engine(&self) -> Option<&kernels::Engine> {
+        if self.compute == Compute::Reference || !self.device.is_cpu() {
+            return None;
+        }
+        let engine = self
+            .engine
+            .get_or_init(|| kernels::Engine::new(&self.graph));
+        engine.as_ref()
     }
 
     fn check_images(&self, images: &Tensor) -> Result<()> {

@@ -209,25 +209,39 @@ impl Graph {
     /// The value's extent at every node when the input has three channels and `size` rows and columns.
     ///
     /// # Errors
-    /// A node whose inputs do not fit its operator.
+    /// A node whose inputs do not fit its operator, or a graph that does not start with its input.
     pub fn extents(&self, size: (usize, usize)) -> Result<Vec<Extent>> {
-        let mut extents: Vec<Extent> = Vec::with_capacity(self.nodes.len());
-        for (idx, node) in self.nodes.iter().enumerate() {
-            let extent = if idx == 0 {
-                match node.op {
-                    Op::Input => Ok(Extent {
-                        channels: 3,
-                        map: Some(size),
-                    }),
-                    _ => Err("the first node must be the input".into()),
-                }
-            } else {
-                let inputs: Vec<_> = node.inputs.iter().map(|input| extents[input.0]).collect();
-                node.op.extent(&inputs)
-            };
-            extents.push(
-                extent.map_err(|why| NetworkError::BadGraph(format!("{}: {why}", node.name)))?,
-            );
+        if !matches!(self.nodes.first(), Some(Node { op: Op::Input, .. })) {
+            return Err(NetworkError::BadGraph(
+                "the first node must be the input".into(),
+            ));
+        }
+        let image = Extent {
+            channels: 3,
+            map: Some(size),
+        };
+        let extents = self.extents_from(NodeId(0), image, &vec![true; self.nodes.len()])?;
+        Ok(extents.into_iter().flatten().collect())
+    }
+
+    /// The same for the `needed` nodes from `start` on, whose extent is given; `None` for the others.
+    pub(super) fn extents_from(
+        &self,
+        start: NodeId,
+        extent: Extent,
+        needed: &[bool],
+    ) -> Result<Vec<Option<Extent>>> {
+        let mut extents = vec![None; self.nodes.len()];
+        extents[start.0] = Some(extent);
+        for (idx, node) in self.nodes.iter().enumerate().skip(start.0 + 1) {
+            if needed[idx] {
+                let inputs = node.inputs.iter().filter_map(|input| extents[input.0]);
+                let extent = node.op.extent(&inputs.collect::<Vec<_>>());
+                extents[idx] = Some(
+                    extent
+                        .map_err(|why| NetworkError::BadGraph(format!("{}: {why}", node.name)))?,
+                );
+            }
         }
         Ok(extents)
     }

@@ -16,7 +16,7 @@ mod linear;
 mod lrn;
 mod pool;
 pub mod relu;
-mod tensor;
+pub(super) mod tensor;
 mod window;
 
 pub use conv::Conv;

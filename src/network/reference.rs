@@ -82,9 +82,8 @@ pub(super) fn forward(
     let needed = graph.between(start, taps)?;
     let mut values = Values::new(graph, &needed, taps);
     values.set(start, x.clone());
-    for idx in start.0 + 1..graph.nodes.len() {
+    for (idx, node) in graph.nodes.iter().enumerate().skip(start.0 + 1) {
         if needed[idx] {
-            let node = &graph.nodes[idx];
             let value = apply(&node.op, &values.inputs(node)?)?;
             values.set(NodeId(idx), value);
             values.release(node);
@@ -203,7 +202,7 @@ pub(super) fn needs_primal(op: &Op, relaxation: Relaxation) -> bool {
 }
 
 /// Tangent of one node's output; `primal` is its input's value, at hand where [`needs_primal`].
-fn push(
+pub(super) fn push(
     op: &Op,
     primal: Option<&Tensor>,
     tangents: &[&Tensor],
@@ -267,9 +266,8 @@ pub(super) fn jvp(
     let needed = graph.between(from, &[to])?;
     let mut values = Values::new(graph, &needed, &[to]);
     values.set(from, tangents.clone());
-    for idx in from.0 + 1..=to.0 {
+    for (idx, node) in graph.nodes.iter().enumerate().skip(from.0 + 1) {
         if needed[idx] {
-            let node = &graph.nodes[idx];
             let primal = node
                 .inputs
                 .first()

@@ -111,6 +111,30 @@ proptest! {
         }
     }
 
+    /// Attribution follows only the part of each map that a position reaches; a jvp of whole maps must agree.
+    #[test]
+    fn attribution_is_the_jvp_of_one_position(seed in 0u32..1000, side in 15usize..40, relaxed: bool) {
+        let network = small_network(seed);
+        let tap = network.layer("a_relu").unwrap().id;
+        let logits = network.logits.unwrap();
+        let relaxation = if relaxed { Relaxation::Average } else { PLAIN };
+        let x = noise(&[1, 3, side, side + 4], seed + 50);
+        let h = &network.forward(&x, &[tap]).unwrap()[0];
+        let (rows, cols) = size(h);
+        let positions = [(0, 0), (rows - 1, cols - 1), (rows / 2, cols / 3), (rows / 3, cols - 2)];
+        let found = network.attribution(tap, h, &positions, relaxation).unwrap();
+        for (found, (row, col)) in found.rows().into_iter().zip(positions) {
+            let one = h.narrow(2, row, 1).unwrap().narrow(3, col, 1).unwrap();
+            let one = one.pad_with_zeros(2, row, rows - row - 1).unwrap();
+            let one = one.pad_with_zeros(3, col, cols - col - 1).unwrap();
+            let expected = network.jvp(tap, h, &one, logits, relaxation).unwrap();
+            for (found, expected) in found.iter().zip(values(&expected)) {
+                let difference = (found - expected).abs();
+                prop_assert!(difference < 1e-5, "{row}, {col}: {found} {expected}");
+            }
+        }
+    }
+
     /// The attribution of all positions together is the derivative along the activation itself.
     #[test]
     fn attributions_add_up(seed in 0u32..1000, relaxed: bool) {
@@ -229,7 +253,7 @@ fn jvps_are_finite_differences() {
             let slack = 2e-2 + (left - right).abs();
             let found = f64::from(jv[class]);
             assert!(
-                (found - (left + right) / 2.0).abs() < slack,
+                (found - f64::midpoint(left, right)).abs() < slack,
                 "seed {seed}, class {class}: {found}, differences {left} {right}"
             );
         }

@@ -7,13 +7,11 @@ use candle_core::{Device, Storage, Tensor};
 pub(super) fn with_values<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
     let x = x.contiguous()?;
     let (storage, layout) = x.storage_and_layout();
-    match (&*storage, layout.contiguous_offsets()) {
-        (Storage::Cpu(cpu), Some((start, end))) => Ok(f(&cpu.as_slice::<f32>()?[start..end])),
-        _ => {
-            drop(storage);
-            Ok(f(&x.flatten_all()?.to_vec1::<f32>()?))
-        }
+    if let (Storage::Cpu(cpu), Some((start, end))) = (&*storage, layout.contiguous_offsets()) {
+        return Ok(f(&cpu.as_slice::<f32>()?[start..end]));
     }
+    drop(storage);
+    Ok(f(&x.flatten_all()?.to_vec1::<f32>()?))
 }
 
 /// True when the tensor's memory can be read directly.
@@ -22,7 +20,7 @@ pub(super) fn on_host(x: &Tensor) -> bool {
 }
 
 /// Grows (positive) or crops (negative) both ends of `dim`; new elements are `value`.
-pub(super) fn resize_ends(
+pub(in crate::network) fn resize_ends(
     x: &Tensor,
     dim: usize,
     before: isize,
@@ -32,10 +30,15 @@ pub(super) fn resize_ends(
     let size = x.dim(dim)? as isize;
     let start = (-before).max(0);
     let kept = size - start - (-after).max(0);
+    if kept <= 0 {
+        let mut dims = x.dims().to_vec();
+        dims[dim] = (size + before + after).max(0) as usize;
+        return Ok(Tensor::full(value, dims, x.device())?);
+    }
     let mut out = if kept == size {
         x.clone()
     } else {
-        x.narrow(dim, start as usize, kept.max(0) as usize)?
+        x.narrow(dim, start as usize, kept as usize)?
     };
     let (before, after) = (before.max(0) as usize, after.max(0) as usize);
     if before + after == 0 {
@@ -123,6 +126,8 @@ mod tests {
             values(&resize_ends(&x, 3, -3, 2, 0.0).unwrap()),
             [3.0, 0.0, 0.0]
         );
+        // Nothing of the tensor is left.
+        assert_eq!(values(&resize_ends(&x, 3, -5, 3, 9.0).unwrap()), [9.0; 2]);
     }
 
     #[test]
