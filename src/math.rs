@@ -1,1 +1,14 @@
 //! Moments, whitening, percentiles, seeded random numbers: numbers in, numbers out.
+//!
+//! Nothing here knows what an activation is for. Sums over samples are taken in double precision and in an
+//! order that does not depend on the number of threads, so every result is reproducible.
+
+pub mod eigen;
+pub mod moments;
+pub mod pca;
+mod percentile;
+pub mod rng;
+pub mod whitening;
+
+pub use percentile::{percentile, percentiles};
+pub use rng::Rng;
