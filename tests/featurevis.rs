@@ -152,11 +152,6 @@ fn wanting_red_draws_red_although_the_network_reads_blue_first() {
         unreachable!("three values")
     };
     assert!(r > 160 && g < 110 && b < 110, "{r} {g} {b}");
-    let look = look(&[&icons[0]]);
-    assert!(
-        look.mean[0] > look.mean[1] + 0.1 && look.mean[0] > look.mean[2] + 0.1,
-        "{look:?}"
-    );
 }
 
 #[test]

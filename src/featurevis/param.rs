@@ -15,7 +15,7 @@
 //! The spectrum is stored as `[part (real, imaginary), colour axis, column frequency, row frequency]`: row
 //! frequencies lie side by side, so that a complex column transform is two real ones of contiguous data.
 
-use super::rng::Rng;
+use crate::math::rng::Rng;
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::sync::Arc;

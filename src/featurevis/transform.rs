@@ -8,7 +8,7 @@
 //! weighted icon pixels + a constant), so that the image is interpolated once and not twice, and so that the
 //! pull-back is exactly its transpose.
 
-use super::rng::Rng;
+use crate::math::rng::Rng;
 use crate::atlas::TransformForm;
 
 /// Icon size for which the article's amounts in pixels are meant; smaller icons get proportionally less.
