@@ -3,6 +3,7 @@
 use super::shell::{Shell, outer};
 use atlascope::graphics::probe::{Choice, Hints, Replies, decide};
 use atlascope::graphics::{Capabilities, oneshot};
+use std::io::Write as _;
 
 fn capabilities(choice: Choice, colorterm: &str) -> Capabilities {
     let hints = Hints {
@@ -24,7 +25,8 @@ fn flag(width: u32, height: u32) -> image::RgbaImage {
 }
 
 fn inside(part: &str) {
-    println!("\nbefore");
+    let mut out = std::io::stdout();
+    writeln!(out, "\nbefore").unwrap();
     let (picture, capabilities) = match part {
         "kitty" => (flag(64, 64), capabilities(Choice::Kitty, "")),
         "kitty, tall" => (flag(16, 640), capabilities(Choice::Kitty, "")),
@@ -33,7 +35,7 @@ fn inside(part: &str) {
         _ => (flag(64, 64), capabilities(Choice::None, "")),
     };
     let printed = oneshot::print(&picture, 8, &capabilities).unwrap();
-    println!("after {printed}");
+    writeln!(out, "after {printed}").unwrap();
 }
 
 fn finished(test: &str, part: &str) -> Option<Shell> {
