@@ -4,7 +4,9 @@ mod guard;
 mod halfblock;
 mod kitty;
 mod model;
+mod oneshot;
 mod probe;
+mod shell;
 
 use atlascope::graphics::{Picture, PictureKey, Placement, Source, Target};
 

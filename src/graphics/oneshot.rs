@@ -2,7 +2,7 @@
 
 use super::{Capabilities, Protocol, Source, halfblock, kitty, terminal};
 use image::{DynamicImage, RgbaImage};
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, IsTerminal as _};
 
 /// The picture could not be printed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum Error {
 
 /// Prints `picture` `columns` wide (less where it would be taller than the screen) at the cursor, which must be at
 /// the start of a line, and ends on a fresh line.
-/// Returns false, with nothing printed, when the terminal takes no pictures.
+/// Returns false, with nothing printed, when the terminal takes no pictures or standard output is no terminal.
 ///
 /// kitty graphics are our own encoder's (the usual one probes without a time limit and marks a small picture as
 /// unfinished), half-blocks are viuer's, given a picture already averaged to size.
@@ -32,6 +32,9 @@ pub fn print(
     columns: u16,
     capabilities: &Capabilities,
 ) -> Result<bool, Error> {
+    if !io::stdout().is_terminal() {
+        return Ok(false);
+    }
     let mut columns = columns.max(1);
     let mut rows = rows(picture, columns, capabilities.cell_pixels);
     match capabilities.protocol {
