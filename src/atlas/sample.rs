@@ -255,7 +255,7 @@ fn samples(spec: &SampleSpec, side: u32, hills: &[Hill], rng: &mut Noise) -> Sam
     }
     let pca = pca(spec.depth, &position.view(), rng);
     let activations = spec.keep_activations.then(|| {
-        let mut all = Array2::zeros((n, spec.depth));
+        let mut all = Array2::from_elem((n, spec.depth), f16::ZERO);
         for (idx, mut row) in all.rows_mut().into_iter().enumerate() {
             row.assign(&activation(&pca, &pca.coordinates.row(idx)).mapv(f16::from_f32));
         }
