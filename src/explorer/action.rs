@@ -54,6 +54,8 @@ pub enum Action {
     SearchEraseAll,
     HelpDown,
     HelpUp,
+    HelpPageDown,
+    HelpPageUp,
     HelpClose,
 }
 

@@ -148,8 +148,10 @@ pub const KEYS: &[Binding] = &[
     bind(Group::Search, Action::SearchErase, &["Backspace", "C-h"], "erase a letter"),
     bind(Group::Search, Action::SearchEraseWord, &["C-w"], "erase a word"),
     bind(Group::Search, Action::SearchEraseAll, &["C-u"], "erase all"),
-    bind(Group::Help, Action::HelpDown, &["j", "Down", "PageDown", "Space"], "further down"),
-    bind(Group::Help, Action::HelpUp, &["k", "Up", "PageUp"], "back up"),
+    bind(Group::Help, Action::HelpDown, &["j", "Down"], "a line down"),
+    bind(Group::Help, Action::HelpUp, &["k", "Up"], "a line up"),
+    bind(Group::Help, Action::HelpPageDown, &["PageDown", "Space"], "a page down"),
+    bind(Group::Help, Action::HelpPageUp, &["PageUp", "b"], "a page up"),
     bind(Group::Help, Action::HelpClose, &["?", "q", "Esc", "F1", "Enter", "C-c"], "back to the map"),
 ];
 
@@ -158,6 +160,25 @@ pub fn keys_of(action: Action) -> &'static [&'static str] {
     KEYS.iter()
         .find(|b| b.action == action)
         .map_or(&[], |b| b.keys)
+}
+
+/// A written key as people read it: `Ctrl-d`, `←`.
+pub fn readable(key: &str) -> String {
+    let (chord, name) = match key.split_once('-') {
+        Some(("C", name)) => ("Ctrl-", name),
+        Some(("S", name)) => ("Shift-", name),
+        _ => ("", key),
+    };
+    let name = match name {
+        "Left" => "←",
+        "Down" => "↓",
+        "Up" => "↑",
+        "Right" => "→",
+        "PageDown" => "PgDn",
+        "PageUp" => "PgUp",
+        name => name,
+    };
+    format!("{chord}{name}")
 }
 
 /// How a key is written, `None` for keys that are never bound.

@@ -56,7 +56,7 @@ impl Panes {
                 status,
             };
         }
-        let width = (columns * 9 / 25).clamp(28, 46);
+        let width = (columns * 2 / 5).clamp(30, 48);
         let area = Rect::new(columns - width, body.y, width - 1, body.height);
         // One column for the separator, one of air on each of its sides.
         let map = Rect {
@@ -88,7 +88,7 @@ impl Side {
         }
         let most_rows = u32::from(area.height * 2 / 5);
         let columns = (most_rows * ph / pw).min(u32::from(area.width) * 3 / 5);
-        let rows = (columns * pw / ph).clamp(1, most_rows) as u16;
+        let rows = ((columns * pw * 2 + ph) / (2 * ph)).clamp(1, most_rows) as u16;
         let icon = Rect::new(area.x, area.y, columns as u16, rows);
         let left = area.width.saturating_sub(icon.width + 2);
         // Braille has two dots per column and four per row, so it is square where terminal cells are 1 : 2.

@@ -202,8 +202,12 @@ pub fn frame_key(width: u32, height: u32) -> PictureKey {
 fn frame(key: PictureKey) -> Picture {
     let (width, height) = ((key.0 >> 12) as u32 & 4095, key.0 as u32 & 4095);
     let small = width.min(height);
-    let light = (small / 20).clamp(1, 4);
-    let dark = if small >= 12 { light.div_ceil(2) } else { 0 };
+    let light = if small < 12 {
+        1
+    } else {
+        (small / 24).clamp(2, 4)
+    };
+    let dark = if small >= 12 { light / 2 } else { 0 };
     let pixel = |x: u32, y: u32| {
         let depth = x.min(y).min(width - 1 - x).min(height - 1 - y);
         if small < 4 {

@@ -38,13 +38,28 @@ pub fn placements(state: &State) -> Vec<Placement> {
         return list;
     };
     // The cursor and the large icon go first: when an upload budget is short, they are what is looked at.
-    list.extend(large_icon(state, level));
+    list.extend(large_icon(state));
     if !state.map_is_covered() {
         list.extend(cursor(state, &projection));
+        let first = list.len();
         map(state, level, &projection, &mut list);
+        nearest_first(state, &projection, &mut list[first..]);
         tints(state, level, &projection, &mut list);
     }
     list
+}
+
+/// Pictures are sent in this order, so those around the cursor come first.
+fn nearest_first(state: &State, projection: &Projection, list: &mut [Placement]) {
+    let (row, col) = state.cursor;
+    let (x, y) = projection.screen_from_grid(i64::from(row), i64::from(col));
+    list.sort_by_key(|placement| {
+        let t = placement.target;
+        let across = 2 * (i64::from(t.column) - x) + i64::from(t.columns);
+        // A row is about two columns high.
+        let down = 4 * (i64::from(t.row) - y) + 2 * i64::from(t.rows);
+        across * across + down * down
+    });
 }
 
 /// Width and height in pixels of one terminal column and row, as pictures see them.
@@ -270,7 +285,7 @@ fn icon(
 }
 
 /// The icon in the side pane: the cell under the cursor, or the strongest cell of the class under the search bar.
-fn large_icon(state: &State, level: &Level) -> Option<Placement> {
+fn large_icon(state: &State) -> Option<Placement> {
     if matches!(state.overlay, Some(Overlay::Help { .. })) {
         return None;
     }
@@ -284,13 +299,7 @@ fn large_icon(state: &State, level: &Level) -> Option<Placement> {
         columns: pane.width,
         rows: pane.height,
     };
-    let idx = match (&state.overlay, state.shown_focus()) {
-        (Some(Overlay::Search(_)), Some(focus)) => {
-            super::focus::strongest(level, focus).first().copied()
-        }
-        _ => state.cell(),
-    };
-    icon(state, (pane, area), idx?, 1.0, LARGE_ICON_ID)
+    icon(state, (pane, area), state.shown_cell()?, 1.0, LARGE_ICON_ID)
 }
 
 fn cursor(state: &State, projection: &Projection) -> Option<Placement> {

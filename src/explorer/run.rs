@@ -6,7 +6,7 @@ use super::state::{Screen, State};
 use super::{Options, Source, Update, keymap, pictures, placements, update, view};
 use crate::graphics::probe::LateReplies;
 use crate::graphics::terminal::{self, Guard, Signal};
-use crate::graphics::{BackEnd, HalfCell, Protocol, back_end, halfblock};
+use crate::graphics::{BackEnd, Capabilities, HalfCell, Protocol, back_end, halfblock};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
@@ -66,7 +66,7 @@ pub fn run(source: Source, options: &Options) -> Result<(), Error> {
         state.notice = None;
     }
     let mut app = App {
-        canvas: Canvas::new(back_end(capabilities, u64::from(std::process::id())), &guard)?,
+        canvas: Canvas::new(capabilities, &guard)?,
         guard: &guard,
         late: LateReplies::new(capabilities.outstanding),
         state,
@@ -180,10 +180,11 @@ struct Canvas {
     back_end: Box<dyn BackEnd + Send>,
     farewell: terminal::Farewell,
     hold: Rc<Cell<bool>>,
+    synchronized: bool,
 }
 
 impl Canvas {
-    fn new(back_end: Box<dyn BackEnd + Send>, guard: &Guard) -> io::Result<Canvas> {
+    fn new(capabilities: &Capabilities, guard: &Guard) -> io::Result<Canvas> {
         let hold = Rc::new(Cell::new(false));
         let held = Held {
             screen: terminal::Screen::new(),
@@ -191,9 +192,17 @@ impl Canvas {
         };
         Ok(Canvas {
             terminal: Terminal::new(CrosstermBackend::new(held))?,
-            back_end,
+            // Text and pictures are one update; the back end's own would end it early.
+            back_end: back_end(
+                &Capabilities {
+                    synchronized: false,
+                    ..capabilities.clone()
+                },
+                u64::from(std::process::id()),
+            ),
             farewell: guard.farewell(),
             hold,
+            synchronized: capabilities.synchronized,
         })
     }
 
@@ -220,14 +229,19 @@ impl Canvas {
     fn draw_held(&mut self, state: &State, cells: &[HalfCell], bytes: &[u8]) -> io::Result<()> {
         use crossterm::queue;
         use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        if self.synchronized {
+            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        }
         self.terminal.draw(|frame| {
             view(state, frame);
             paint(cells, state.screen.protocol, frame.buffer_mut());
             super::view::marks(state, frame.buffer_mut());
         })?;
         self.terminal.backend_mut().write_all(bytes)?;
-        queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        if self.synchronized {
+            queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
+        }
+        Ok(())
     }
 
     fn place_again(&mut self) -> io::Result<()> {

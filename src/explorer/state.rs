@@ -1,7 +1,7 @@
 //! What the explorer knows: the atlas, where the cursor stands, what is shown. Nothing here touches a terminal.
 
 use super::camera::{Camera, Projection, Zoom, columns_for};
-use super::focus::{Colouring, Focus};
+use super::focus::{Colouring, Focus, strongest};
 use super::panes::Panes;
 use super::pictures::TileKeys;
 use super::search::Search;
@@ -212,6 +212,24 @@ impl State {
             }
             _ => self.focus,
         }
+    }
+
+    /// The cell that the side pane shows: the one under the cursor, while searching the strongest of the class
+    /// under the search bar.
+    pub fn shown_cell(&self) -> Option<usize> {
+        match (&self.overlay, self.shown_focus()) {
+            (Some(Overlay::Search(_)), Some(focus)) => {
+                strongest(self.level()?, focus).first().copied()
+            }
+            _ => self.cell(),
+        }
+    }
+
+    /// Row and column of [`State::shown_cell`], of the cursor when there is none.
+    pub fn shown_place(&self) -> (u32, u32) {
+        let cell = self.shown_cell();
+        let cell = cell.and_then(|idx| self.level()?.cells.get(idx));
+        cell.map_or(self.cursor, |cell| (cell.row, cell.col))
     }
 
     /// True when something covers the map, so that no picture may be placed there.

@@ -58,6 +58,8 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::HelpClose | Action::SearchCancel => state.overlay = None,
         Action::HelpDown => scroll_help(state, 1),
         Action::HelpUp => scroll_help(state, -1),
+        Action::HelpPageDown => scroll_help(state, i32::from(state.screen.rows / 2)),
+        Action::HelpPageUp => scroll_help(state, -i32::from(state.screen.rows / 2)),
         Action::Search
         | Action::SearchAccept
         | Action::SearchDown

@@ -4,7 +4,7 @@ use super::text::{counted, cut, put, put_right, signed, width};
 use super::theme::Theme;
 use crate::explorer::focus::{Colouring, Influence};
 use crate::explorer::panes::{Panes, Side};
-use crate::explorer::state::State;
+use crate::explorer::state::{Overlay, State};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -73,8 +73,11 @@ pub(super) fn rule(state: &State, theme: &Theme, panes: &Panes, buf: &mut Buffer
     let x = put(buf, over_map, (1, area.y), &grid, theme.plain);
     legend(state, theme, over_map, x + 1, buf);
     if let Some(side) = panes.side {
-        let (row, col) = state.cursor;
-        let caption = format!(" row {row}, column {col} ");
+        let (row, col) = state.shown_place();
+        let caption = match state.overlay {
+            Some(Overlay::Search(_)) => format!(" its strongest: row {row}, column {col} "),
+            _ => format!(" row {row}, column {col} "),
+        };
         put(buf, area, (side.area.x, area.y), &caption, theme.strong);
     }
 }

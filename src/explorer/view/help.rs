@@ -2,12 +2,12 @@
 
 use super::text::{put, width};
 use super::theme::Theme;
-use crate::explorer::keymap::{Binding, Group, KEYS};
+use crate::explorer::keymap::{Binding, Group, KEYS, readable};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 /// Width of the column with the keys.
-const KEY_COLUMNS: u16 = 18;
+const KEY_COLUMNS: u16 = 20;
 /// Width from which on the groups stand in two columns.
 const WIDE: u16 = 120;
 
@@ -74,7 +74,10 @@ fn keys(theme: &Theme, binding: &Binding, area: Rect, y: u16, buf: &mut Buffer) 
     let single = binding.keys.iter().all(|key| key.len() == 1) && binding.keys.len() > 4;
     let keys = match binding.keys {
         [first, .., last] if single => format!("{first} … {last}"),
-        keys => keys.join("  "),
+        keys => {
+            let keys: Vec<String> = keys.iter().map(|key| readable(key)).collect();
+            keys.join("  ")
+        }
     };
     let x = put(buf, area, (area.x + 2, y), &keys, theme.strong);
     let doc_x = (area.x + 2 + KEY_COLUMNS).max(x + 1);

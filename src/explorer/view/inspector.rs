@@ -42,9 +42,9 @@ fn about_icon(atlas: &Atlas, level: &Level, idx: usize) -> String {
     if steps > 0 {
         let score = level.icons.score.get(idx).copied().unwrap_or(f32::NAN);
         return if score.is_finite() {
-            format!("icon: {steps} steps, score {score:.2}")
+            format!("{steps} steps, score {score:.2}")
         } else {
-            format!("icon: {steps} steps")
+            format!("{steps} steps")
         };
     }
     let least = atlas.recipe.icons.min_samples;
@@ -113,13 +113,15 @@ fn sections(state: &State, theme: &Theme, idx: usize, area: Rect, buf: &mut Buff
     };
     let ranked = level.ranked_classes(idx);
     let longest = ranked.iter().map(|(_, v)| v.abs()).fold(0.0, f32::max);
+    // Bars too short to be seen say nothing.
+    let least = 0.01 * longest;
     let bar = |&(class, value): &(ClassId, f32)| attribution_bar(state, theme, class, value, longest);
-    let supporting = ranked.iter().filter(|(_, v)| *v > 0.0);
+    let supporting = ranked.iter().filter(|(_, v)| *v > least);
     let supporting: Vec<Bar> = supporting
         .take(usize::from(shares.supports))
         .map(bar)
         .collect();
-    let opposing = ranked.iter().rev().filter(|(_, v)| *v < 0.0);
+    let opposing = ranked.iter().rev().filter(|(_, v)| *v < -least);
     let opposing: Vec<Bar> = opposing.take(usize::from(shares.opposes)).map(bar).collect();
     if !atlas.classes.is_empty() {
         sheet.section(theme, "supports", &supporting, shares.supports, buf);

@@ -66,7 +66,7 @@ fn braille(level: &Level, (across, down): (u32, u32), dots: (u32, u32), densest:
                 .cell_at(row, col)
                 .map_or(0, |idx| level.cells[idx].n_samples);
             let share = (n as f32 / densest as f32).sqrt();
-            if n > 0 && 0.15 + 0.85 * share > DITHER[y as usize % 2][x as usize % 2] {
+            if n > 0 && 0.3 + 0.7 * share > DITHER[y as usize % 2][x as usize % 2] {
                 bits |= bit;
             }
         }

@@ -14,7 +14,9 @@ pub(super) fn put(buf: &mut Buffer, area: Rect, at: (u16, u16), text: &str, styl
         return x;
     }
     let room = usize::from(area.right() - x);
-    buf.set_stringn(x, y, text, room, style).0
+    // Nothing of what was there shines through.
+    buf.set_stringn(x, y, text, room, Style::reset().patch(style))
+        .0
 }
 
 /// Writes `text` so that it ends at the right edge of the line `y`; returns its first column. Not written when it
