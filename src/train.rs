@@ -281,3 +281,6 @@ fn accuracy(model: &Model<'_>, task: &Task<'_>, progress: &dyn Progress) -> Resu
     }
     Ok(right / n as f64)
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,11 +233,7 @@ impl World {
         let ball = (present & planted::BALL != 0)
             .then(|| self.lay_ball(index, subject.floats(), &mut maker));
         self.strew(index, subject, usual, &mut maker);
-        let stage = Stage {
-            parts: maker.parts,
-            backdrop,
-            camera,
-        };
+        let stage = Stage::new(maker.parts, backdrop, camera);
         let mut overlay = self.dice(index, Purpose::Overlay);
         let letters = Lettering::watermark(&mut overlay, self.side);
         let digits = Lettering::date(&mut overlay, self.side);

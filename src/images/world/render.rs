@@ -50,6 +50,8 @@ pub(super) struct Stage {
     pub(super) parts: Vec<Part>,
     pub(super) backdrop: Backdrop,
     pub(super) camera: Camera,
+    /// Centre and radius of a ball that holds all parts.
+    ball: (V3, f32),
 }
 
 /// Bounds of a part in image coordinates: left, top, right, bottom.
@@ -75,6 +77,19 @@ const ROTATED: [(f32, f32); 4] = [
 const DISC: f32 = 0.16;
 
 impl Stage {
+    pub(super) fn new(parts: Vec<Part>, backdrop: Backdrop, camera: Camera) -> Self {
+        let sum = parts.iter().fold(V3::ZERO, |sum, part| sum + part.centre);
+        let centre = sum * (1.0 / parts.len().max(1) as f32);
+        let farthest = |part: &Part| (part.centre - centre).length() + part.reach;
+        let radius = parts.iter().map(farthest).fold(0.0, f32::max);
+        Self {
+            parts,
+            backdrop,
+            camera,
+            ball: (centre, radius),
+        }
+    }
+
     /// The picture in linear light, row by row, `size × size`.
     pub(super) fn render(&self, size: usize) -> Vec<V3> {
         let bounds = self.bounds();
@@ -132,9 +147,9 @@ impl Stage {
         let direction = self.camera.ray(x, y);
         let mut nearest: Option<(usize, Hit)> = None;
         let mut limit = f32::INFINITY;
+        let near = |b: &[f32; 4]| x >= b[0] && x <= b[2] && y >= b[1] && y <= b[3];
         for (index, (part, b)) in self.parts.iter().zip(bounds).enumerate() {
-            let b = b.0;
-            if x < b[0] || x > b[2] || y < b[1] || y > b[3] {
+            if !near(&b.0) {
                 continue;
             }
             if let Some(hit) = part.meet(origin, direction, limit) {
@@ -165,6 +180,12 @@ impl Stage {
     }
 
     fn in_shadow(&self, from: V3, sun: V3) -> bool {
+        let offset = from - self.ball.0;
+        let along = offset.dot(sun);
+        let reach = self.ball.1;
+        if along > reach || offset.dot(offset) - along * along > reach * reach {
+            return false;
+        }
         self.parts
             .iter()
             .any(|part| part.meet(from, sun, f32::INFINITY).is_some())
