@@ -216,7 +216,7 @@ fn a_larger_picture_shows_the_same_scene() {
             .map(|(a, b)| f64::from(a.abs_diff(*b)))
             .sum();
         let mean = difference / f64::from(3 * 64 * 64);
-        assert!(mean < 8.0, "scene {index} differs by {mean}");
+        assert!(mean < 15.0, "scene {index} differs by {mean}");
     }
 }
 

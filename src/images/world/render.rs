@@ -50,8 +50,34 @@ pub(super) struct Stage {
     pub(super) parts: Vec<Part>,
     pub(super) backdrop: Backdrop,
     pub(super) camera: Camera,
-    /// Centre and radius of a ball that holds all parts.
-    ball: (V3, f32),
+    /// A ball that holds all parts.
+    whole: Ball,
+    /// A ball around each part, in few bytes: most rays towards the sun miss most of them.
+    balls: Vec<Ball>,
+}
+
+/// Centre and squared radius.
+#[derive(Debug, Clone, Copy)]
+struct Ball {
+    centre: V3,
+    square: f32,
+}
+
+impl Ball {
+    fn new(centre: V3, radius: f32) -> Self {
+        Self {
+            centre,
+            square: radius * radius,
+        }
+    }
+
+    /// True when a ray in this unit direction cannot meet it.
+    fn missed(&self, from: V3, direction: V3) -> bool {
+        let offset = from - self.centre;
+        let along = offset.dot(direction);
+        let distance = offset.dot(offset);
+        distance - along * along > self.square || (along > 0.0 && distance > self.square)
+    }
 }
 
 /// Bounds of a part in image coordinates: left, top, right, bottom.
@@ -62,11 +88,13 @@ struct Bounds([f32; 4]);
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     colour: V3,
-    /// What was seen (0 background, 1 ground, 2 + part), and whether in shadow.
+    /// What was seen (0 background, 1 ground, 2 + part), with [`SHADOW`] and [`FINE`].
     seen: u16,
 }
 
 const SHADOW: u16 = 1 << 15;
+/// What was seen has detail as small as pixels.
+const FINE: u16 = 1 << 14;
 /// Places of the four rays in a pixel, and where on the sun's disc each looks for shadow.
 const ROTATED: [(f32, f32); 4] = [
     (-0.125, -0.375),
@@ -82,11 +110,16 @@ impl Stage {
         let centre = sum * (1.0 / parts.len().max(1) as f32);
         let farthest = |part: &Part| (part.centre - centre).length() + part.reach;
         let radius = parts.iter().map(farthest).fold(0.0, f32::max);
+        let balls = parts
+            .iter()
+            .map(|part| Ball::new(part.centre, part.reach))
+            .collect();
         Self {
             parts,
             backdrop,
             camera,
-            ball: (centre, radius),
+            whole: Ball::new(centre, radius),
+            balls,
         }
     }
 
@@ -175,20 +208,24 @@ impl Stage {
         let colour = self.lit(part, &hit, point, normal, direction, shadow);
         Sample {
             colour: self.hazed(colour, hit.distance),
-            seen: (index as u16 + 2) | if shadow { SHADOW } else { 0 },
+            seen: (index as u16 + 2)
+                | if shadow { SHADOW } else { 0 }
+                | if part.surface.pattern.is_fine() {
+                    FINE
+                } else {
+                    0
+                },
         }
     }
 
     fn in_shadow(&self, from: V3, sun: V3) -> bool {
-        let offset = from - self.ball.0;
-        let along = offset.dot(sun);
-        let reach = self.ball.1;
-        if along > reach || offset.dot(offset) - along * along > reach * reach {
+        if self.whole.missed(from, sun) {
             return false;
         }
-        self.parts
-            .iter()
-            .any(|part| part.meet(from, sun, f32::INFINITY).is_some())
+        let mut pairs = self.balls.iter().zip(&self.parts);
+        pairs.any(|(ball, part)| {
+            !ball.missed(from, sun) && part.meet(from, sun, f32::INFINITY).is_some()
+        })
     }
 
     fn lit(&self, part: &Part, hit: &Hit, point: V3, n: V3, d: V3, shadow: bool) -> V3 {
@@ -299,10 +336,10 @@ fn tinted(colour: V3) -> V3 {
     (colour * (1.0 / most)).mix(V3::ONE, 0.4)
 }
 
-/// A pixel is sampled again on solids and wherever its neighbours saw something else.
+/// A pixel is sampled again on fine patterns and wherever its neighbours saw something else.
 fn needs_more(samples: &[Sample], size: usize, row: usize, column: usize) -> bool {
     let here = samples[row * size + column].seen;
-    if here & !SHADOW >= 2 {
+    if here & FINE != 0 {
         return true;
     }
     let differs = |r: usize, c: usize| samples[r * size + c].seen != here;

@@ -35,6 +35,13 @@ pub(super) enum Pattern {
     Scales,
 }
 
+impl Pattern {
+    /// True when one ray per pixel would show steps.
+    pub(super) fn is_fine(self) -> bool {
+        !matches!(self, Self::Plain | Self::Mottled | Self::Swirls)
+    }
+}
+
 /// A surface.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Surface {
