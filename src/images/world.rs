@@ -347,7 +347,7 @@ impl World {
         let mut dice = self.dice(index, Purpose::Clutter);
         let pieces = [0, 0, 1, 1, 2, 3][dice.below(6)];
         for piece in 0..pieces {
-            let side = if (piece + dice.below(2)) % 2 == 0 {
+            let side = if (piece + dice.below(2)).is_multiple_of(2) {
                 1.0
             } else {
                 -1.0
@@ -455,7 +455,7 @@ fn outline(part: &Part) -> impl Iterator<Item = V3> + '_ {
     heights.iter().flat_map(move |&(y, wide)| {
         AROUND
             .iter()
-            .map(move |&(x, z)| part.centre + part.to_world(v(x * wide, y, z * wide)))
+            .map(move |&(x, z)| part.centre + part.in_world(v(x * wide, y, z * wide)))
     })
 }
 

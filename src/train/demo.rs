@@ -1,13 +1,13 @@
 //! Trains the demo's network on the synthetic world and measures what it learned, shortcuts included.
 
-use super::{Dataset, Epoch, Result, Stream, Task, TrainError, TrainRecipe, fit};
+use super::{Dataset, Epoch, Result, Stream, Task, TrainError, TrainRecipe, Weights, fit};
 use crate::images::world::{SIDE, World};
 use crate::network::{self, Network, NetworkError};
 use crate::progress::{Progress, check};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Scenes to learn from.
 const TRAINING: usize = 10_000;
@@ -130,7 +130,7 @@ pub fn demo(recipe: &TrainRecipe, out: &Path, progress: &dyn Progress) -> Result
         training: &training,
         held_out: &held_out,
     };
-    let part = out.with_added_extension("part");
+    let part = part_of(out);
     let trained = fit(&task, recipe, progress, &mut |epoch, summary, weights| {
         progress.note(&format!(
             "epoch {}: loss {:.4}, accuracy {:.4}",
@@ -169,8 +169,19 @@ pub(super) fn untrained(seed: u64) -> impl FnMut(&str, &[usize]) -> network::Res
     }
 }
 
-fn write(weights: &HashMap<String, Tensor>, path: &Path) -> Result<()> {
-    Ok(candle_core::safetensors::save(weights, path)?)
+fn write(weights: &Weights, path: &Path) -> Result<()> {
+    let weights: HashMap<&str, Tensor> = weights
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), tensor.clone()))
+        .collect();
+    Ok(candle_core::safetensors::save(&weights, path)?)
+}
+
+/// The file that grows beside the result.
+fn part_of(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
 }
 
 fn write_error(path: &Path, error: std::io::Error) -> TrainError {

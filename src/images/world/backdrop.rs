@@ -282,7 +282,7 @@ impl Backdrop {
         let (x, z) = (p.x * 1.6 + self.shift, p.z * 4.2);
         let swell = 0.32 / (1.0 + 0.13 * distance);
         let a = rough2(x, z, self.seed) - 0.5;
-        let b = rough2(x + 31.0, z, self.seed ^ 12) - 0.5;
+        let b = rough2(x + 31.0, z, self.seed ^ 0x0c) - 0.5;
         v(a * swell * 0.6, 1.0, b * swell).unit()
     }
 
@@ -351,7 +351,24 @@ fn palette(place: Place, dice: &mut Dice) -> (V3, V3, [V3; 2], V3) {
             [pick(&[0xc4_d4e8, 0xb8_cce0]), pick(&[0xf6_f8fc])],
             pick(&[0x6a_7a94, 0x5c_6c84]),
         ),
-        Place::Air => (blue, pale, [pale, pale], pale),
+        Place::Street => (
+            high,
+            low,
+            [pick(&[0x50_5254, 0x5c_5c60]), pick(&[0x88_8a8c])],
+            pick(&[0xa0_8878, 0x88_8890, 0x90_7468]),
+        ),
+        _ => far_palette(place, &mut pick, blue, pale),
+    }
+}
+
+/// [`palette`] of the places without an ordinary sky.
+fn far_palette(
+    place: Place,
+    pick: &mut dyn FnMut(&[u32]) -> V3,
+    blue: V3,
+    pale: V3,
+) -> (V3, V3, [V3; 2], V3) {
+    match place {
         Place::Space => (
             pick(&[0x5a_3aa0, 0x30_58b0, 0x90_3878]),
             pick(&[0x08_0a18, 0x0a_0814]),
@@ -369,12 +386,6 @@ fn palette(place: Place, dice: &mut Dice) -> (V3, V3, [V3; 2], V3) {
             ],
             pick(&[0xa0_8c78, 0x80_8c90]),
         ),
-        Place::Street => (
-            high,
-            low,
-            [pick(&[0x50_5254, 0x5c_5c60]), pick(&[0x88_8a8c])],
-            pick(&[0xa0_8878, 0x88_8890, 0x90_7468]),
-        ),
         Place::Yard => (
             pick(&[0xe8_e4dc]),
             pick(&[0xd0_c8bc, 0xb8_b0a8]),
@@ -387,5 +398,6 @@ fn palette(place: Place, dice: &mut Dice) -> (V3, V3, [V3; 2], V3) {
             [pick(&[0x24_4838]), pick(&[0x44_7058])],
             pick(&[0x20_3048]),
         ),
+        _ => (blue, pale, [pale, pale], pale),
     }
 }

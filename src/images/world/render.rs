@@ -205,7 +205,7 @@ impl Stage {
         let point = origin + direction * hit.distance;
         let normal = part.normal_to_world(hit.normal);
         let shadow = normal.dot(sun) > 0.0 && self.in_shadow(point + normal * 0.01, sun.unit());
-        let colour = self.lit(part, &hit, point, normal, direction, shadow);
+        let colour = self.lit(part, &hit, (origin, direction), shadow);
         Sample {
             colour: self.hazed(colour, hit.distance),
             seen: (index as u16 + 2)
@@ -228,7 +228,10 @@ impl Stage {
         })
     }
 
-    fn lit(&self, part: &Part, hit: &Hit, point: V3, n: V3, d: V3, shadow: bool) -> V3 {
+    fn lit(&self, part: &Part, hit: &Hit, ray: (V3, V3), shadow: bool) -> V3 {
+        let (origin, d) = ray;
+        let point = origin + d * hit.distance;
+        let n = part.normal_to_world(hit.normal);
         let place = &self.backdrop;
         let surface = &part.surface;
         let albedo = surface.colour(hit.local, hit.normal, part.size);
@@ -308,8 +311,7 @@ impl Stage {
             }
         }
         if let Some((part, hit)) = nearest {
-            let n = part.normal_to_world(hit.normal);
-            let seen = self.lit(part, &hit, point + up * hit.distance, n, up, false);
+            let seen = self.lit(part, &hit, (point, up), false);
             return colour.mix(seen, 0.45);
         }
         let glint = if shadow {

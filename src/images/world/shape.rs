@@ -101,13 +101,13 @@ impl Part {
         }
     }
 
-    fn to_unit(&self, p: V3) -> V3 {
+    fn in_unit(&self, p: V3) -> V3 {
         let rows = &self.to_unit;
         v(p.dot(rows[0]), p.dot(rows[1]), p.dot(rows[2]))
     }
 
     /// A direction or offset of the unit frame in the world.
-    pub(super) fn to_world(&self, p: V3) -> V3 {
+    pub(super) fn in_world(&self, p: V3) -> V3 {
         self.axes[0] * (p.x * self.size.x)
             + self.axes[1] * (p.y * self.size.y)
             + self.axes[2] * (p.z * self.size.z)
@@ -127,8 +127,8 @@ impl Part {
         if offset.dot(offset) - along * along > reach * reach || along > reach {
             return None;
         }
-        let o = self.to_unit(offset);
-        let d = self.to_unit(direction);
+        let o = self.in_unit(offset);
+        let d = self.in_unit(direction);
         let hit = match self.shape {
             Shape::Ball => ball(o, d),
             Shape::Frustum(top) => frustum(o, d, top),

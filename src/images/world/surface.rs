@@ -169,8 +169,8 @@ fn dots(q: V3) -> f32 {
     let (ix, iy, iz) = (cell.x as i32, cell.y as i32, cell.z as i32);
     let jitter = v(
         lattice(ix, iy, iz) - 0.5,
-        lattice(iy, iz, ix ^ 77) - 0.5,
-        lattice(iz, ix, iy ^ 31) - 0.5,
+        lattice(iy, iz, ix ^ 0x4d) - 0.5,
+        lattice(iz, ix, iy ^ 0x1f) - 0.5,
     );
     let from = q - cell - v(0.5, 0.5, 0.5) - jitter * 0.3;
     1.0 - smooth(0.36, 0.42, from.length())
