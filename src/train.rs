@@ -20,7 +20,7 @@ use augment::Augment;
 use candle_core::{D, Device, Tensor};
 use candle_nn::{AdamW, Optimizer as _, ParamsAdamW};
 use model::Model;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 pub(crate) use augment::Stream;
 
@@ -110,6 +110,12 @@ impl Default for TrainRecipe {
     }
 }
 
+/// Parameters by name (`NODE.weight`, `NODE.bias`).
+pub type Weights = BTreeMap<String, Tensor>;
+
+/// What sees the weights after every epoch: its index, its numbers, the weights.
+pub type Checkpoint<'a> = &'a mut dyn FnMut(usize, &Epoch, &Weights) -> Result<()>;
+
 /// One epoch of a run.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Epoch {
@@ -123,7 +129,7 @@ pub struct Epoch {
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// Parameters by name (`NODE.weight`, `NODE.bias`).
-    pub weights: HashMap<String, Tensor>,
+    pub weights: Weights,
     /// Per epoch.
     pub history: Vec<Epoch>,
     /// Share of the held-out images that are classified rightly, 0..=1.
@@ -153,7 +159,7 @@ pub fn fit(
     task: &Task<'_>,
     recipe: &TrainRecipe,
     progress: &dyn Progress,
-    checkpoint: &mut dyn FnMut(usize, &Epoch, &HashMap<String, Tensor>) -> Result<()>,
+    checkpoint: Checkpoint<'_>,
 ) -> Result<Trained> {
     if task.training.is_empty() || recipe.batch == 0 {
         return Err(TrainError::Empty);
@@ -281,3 +287,6 @@ fn accuracy(model: &Model<'_>, task: &Task<'_>, progress: &dyn Progress) -> Resu
     }
     Ok(right / n as f64)
 }
+
+#[cfg(test)]
+mod tests;

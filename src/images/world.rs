@@ -233,11 +233,7 @@ impl World {
         let ball = (present & planted::BALL != 0)
             .then(|| self.lay_ball(index, subject.floats(), &mut maker));
         self.strew(index, subject, usual, &mut maker);
-        let stage = Stage {
-            parts: maker.parts,
-            backdrop,
-            camera,
-        };
+        let stage = Stage::new(maker.parts, backdrop, camera);
         let mut overlay = self.dice(index, Purpose::Overlay);
         let letters = Lettering::watermark(&mut overlay, self.side);
         let digits = Lettering::date(&mut overlay, self.side);
@@ -351,7 +347,7 @@ impl World {
         let mut dice = self.dice(index, Purpose::Clutter);
         let pieces = [0, 0, 1, 1, 2, 3][dice.below(6)];
         for piece in 0..pieces {
-            let side = if (piece + dice.below(2)) % 2 == 0 {
+            let side = if (piece + dice.below(2)).is_multiple_of(2) {
                 1.0
             } else {
                 -1.0
@@ -459,7 +455,7 @@ fn outline(part: &Part) -> impl Iterator<Item = V3> + '_ {
     heights.iter().flat_map(move |&(y, wide)| {
         AROUND
             .iter()
-            .map(move |&(x, z)| part.centre + part.to_world(v(x * wide, y, z * wide)))
+            .map(move |&(x, z)| part.centre + part.in_world(v(x * wide, y, z * wide)))
     })
 }
 

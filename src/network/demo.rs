@@ -3,6 +3,7 @@
 //! Its weights are compiled in (`models/demo`), so that an atlas can be made with nothing at hand but the program.
 //! Nodes are named as in [`super::inception_v1`]; all channel counts are multiples of 16.
 
+use super::manifest::Manifest;
 use super::ops::{Conv, Linear, MaxPool};
 use super::weights::{Weights, sha256};
 use super::{Channels, Graph, InputSpec, Network, NodeId, Op, Resize, Result};
@@ -57,6 +58,16 @@ pub fn input() -> InputSpec {
         mean: [120.0; 3],
         scale: [60.0; 3],
     }
+}
+
+/// What the repository knows about this network: hash, input, layers, classes, how it was trained.
+///
+/// # Errors
+/// Never with the manifest that is compiled in; a test reads it.
+pub fn manifest() -> Result<Manifest> {
+    let mut manifest = Manifest::parse(include_str!("../../models/demo/model.toml"), "")?;
+    manifest.classes = World::classes();
+    Ok(manifest)
 }
 
 /// The trained network from the weights that are compiled in.

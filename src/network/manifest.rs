@@ -21,9 +21,30 @@ pub struct Manifest {
     pub default_layers: Vec<String>,
     /// Preprocessing.
     pub input: InputSpec,
+    /// How the weights came about, for a network that this program trained itself.
+    #[serde(default)]
+    pub training: Option<Training>,
     /// Classes in logit order.
     #[serde(skip)]
     pub classes: Vec<Class>,
+}
+
+/// The run that a network's weights come from, with what it measured.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// The command that makes the weights again.
+    pub command: String,
+    /// Seed of the run and of its images.
+    pub seed: u64,
+    /// Images that were learned from.
+    pub images: usize,
+    /// Images that accuracies were measured on.
+    pub held_out: usize,
+    /// Share of them that is classified rightly, 0..=1.
+    pub accuracy: f64,
+    /// The same scenes without any planted feature.
+    pub accuracy_without_planted: f64,
 }
 
 impl Manifest {

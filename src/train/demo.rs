@@ -1,18 +1,20 @@
 //! Trains the demo's network on the synthetic world and measures what it learned, shortcuts included.
 
-use super::{Dataset, Epoch, Result, Stream, Task, TrainError, TrainRecipe, fit};
+use super::{Dataset, Epoch, Result, Stream, Task, TrainError, TrainRecipe, Weights, fit};
 use crate::images::world::{SIDE, World};
 use crate::network::{self, Network, NetworkError};
 use crate::progress::{Progress, check};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Scenes to learn from.
-const TRAINING: usize = 12_000;
+const TRAINING: usize = 10_000;
 /// Scenes to measure with, of another seed.
 const HELD_OUT: usize = 3_000;
+/// Scenes per side of a probe.
+const PROBED: usize = 1_600;
 /// Added to the recipe's seed for held-out scenes.
 const HELD_OUT_SEED: u64 = 1_000_000;
 
@@ -116,14 +118,9 @@ pub struct DemoResult {
 /// Cancellation, divergence, a file that cannot be written.
 pub fn demo(recipe: &TrainRecipe, out: &Path, progress: &dyn Progress) -> Result<DemoResult> {
     let world = World::new(recipe.seed);
-    let n_training = std::env::var("NTRAIN")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(TRAINING);
-    let n_held = n_training.min(HELD_OUT);
     let fresh = World::new(recipe.seed + HELD_OUT_SEED);
-    let training = WorldImages::draw(world, n_training, &|present| present, progress)?;
-    let held_out = WorldImages::draw(fresh, n_held, &|present| present, progress)?;
+    let training = WorldImages::draw(world, TRAINING, &|present| present, progress)?;
+    let held_out = WorldImages::draw(fresh, HELD_OUT, &|present| present, progress)?;
     let (graph, logits) = network::demo::architecture(&mut untrained(recipe.seed))?;
     let input = network::demo::input();
     let task = Task {
@@ -133,7 +130,7 @@ pub fn demo(recipe: &TrainRecipe, out: &Path, progress: &dyn Progress) -> Result
         training: &training,
         held_out: &held_out,
     };
-    let part = out.with_added_extension("part");
+    let part = part_of(out);
     let trained = fit(&task, recipe, progress, &mut |epoch, summary, weights| {
         progress.note(&format!(
             "epoch {}: loss {:.4}, accuracy {:.4}",
@@ -152,7 +149,7 @@ pub fn demo(recipe: &TrainRecipe, out: &Path, progress: &dyn Progress) -> Result
         accuracy: trained.held_out_accuracy,
         accuracy_without: accuracy(&network, &clean)?,
         history: trained.history,
-        probes: shortcut_probe(&network, fresh, progress)?,
+        probes: shortcut_probe(&network, fresh, PROBED, progress)?,
     })
 }
 
@@ -172,8 +169,19 @@ pub(super) fn untrained(seed: u64) -> impl FnMut(&str, &[usize]) -> network::Res
     }
 }
 
-fn write(weights: &HashMap<String, Tensor>, path: &Path) -> Result<()> {
-    Ok(candle_core::safetensors::save(weights, path)?)
+fn write(weights: &Weights, path: &Path) -> Result<()> {
+    let weights: HashMap<&str, Tensor> = weights
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), tensor.clone()))
+        .collect();
+    Ok(candle_core::safetensors::save(&weights, path)?)
+}
+
+/// The file that grows beside the result.
+fn part_of(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
 }
 
 fn write_error(path: &Path, error: std::io::Error) -> TrainError {
@@ -207,34 +215,32 @@ fn accuracy(network: &Network, images: &WorldImages) -> Result<f64> {
     Ok(rows.iter().enumerate().filter(right).count() as f64 / rows.len().max(1) as f64)
 }
 
-/// Scenes per side of a probe.
-const PROBED: usize = 1_600;
-
-/// How much each planted feature moves the classes that it goes with, on paired scenes with and without it.
+/// How much each planted feature moves the classes that it goes with, on `n` pairs of scenes with and without it.
 ///
 /// # Errors
 /// Cancellation, or a network without classifier.
 pub fn shortcut_probe(
     network: &Network,
     world: World,
+    n: usize,
     progress: &dyn Progress,
 ) -> Result<Vec<Probe>> {
     let classes = World::classes();
-    let clean = WorldImages::draw(world, PROBED, &|_| 0, progress)?;
+    let clean = WorldImages::draw(world, n, &|_| 0, progress)?;
     let without = probabilities(network, &clean)?;
     let mut probes = Vec::new();
     for (bit, planted) in World::planted().iter().enumerate() {
         if planted.classes.is_empty() {
             continue;
         }
-        let marked = WorldImages::draw(world, PROBED, &|_| 1 << bit, progress)?;
+        let marked = WorldImages::draw(world, n, &|_| 1 << bit, progress)?;
         let with = probabilities(network, &marked)?;
         for name in &planted.classes {
             let Some(class) = classes.iter().position(|class| class.name() == name) else {
                 continue;
             };
             let mean = |rows: &[Vec<f32>], own: bool| {
-                let chosen = (0..PROBED).filter(|&index| (clean.label(index) == class) == own);
+                let chosen = (0..n).filter(|&index| (clean.label(index) == class) == own);
                 let values: Vec<f64> = chosen.map(|index| f64::from(rows[index][class])).collect();
                 values.iter().sum::<f64>() / values.len().max(1) as f64
             };

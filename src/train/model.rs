@@ -1,12 +1,11 @@
 //! A graph with its parameters as variables.
 
-use super::Result;
 use super::conv::Conv2d;
 use super::pool::Pool;
 use super::rules::Rule;
+use super::{Result, Weights};
 use crate::network::{Graph, NetworkError, NodeId, Op};
 use candle_core::{Tensor, Var};
-use std::collections::HashMap;
 
 /// A graph whose weights can be trained.
 pub(super) struct Model<'a> {
@@ -45,8 +44,8 @@ impl<'a> Model<'a> {
     }
 
     /// Copies of the parameters under `NODE.weight` and `NODE.bias`.
-    pub(super) fn weights(&self) -> HashMap<String, Tensor> {
-        let mut weights = HashMap::new();
+    pub(super) fn weights(&self) -> Weights {
+        let mut weights = Weights::new();
         for (node, parameters) in self.graph.nodes.iter().zip(&self.parameters) {
             if let Some((weight, bias)) = parameters {
                 weights.insert(format!("{}.weight", node.name), weight.as_detached_tensor());

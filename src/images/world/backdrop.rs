@@ -1,6 +1,6 @@
 //! Where a scene takes place: the sky or wall behind, the ground below, the light.
 
-use super::numeric::{Dice, V3, decay, hex, lattice, noise2, power, rough2, smooth, v};
+use super::numeric::{Dice, V3, decay, floor, hex, lattice, noise2, power, rough2, smooth, v};
 use super::surface::{bricks, planks};
 
 /// A kind of place.
@@ -153,12 +153,12 @@ impl Backdrop {
             Place::Meadow | Place::Night => (0.03 + 0.13 * rough2(u, 0.5, self.seed), 0.25),
             Place::Desert => (0.11 * noise2(u * 0.8, 0.5, self.seed), 0.2),
             Place::Snow => {
-                let fold = |t: f32| (2.0 * (t - t.floor()) - 1.0).abs();
+                let fold = |t: f32| (2.0 * (t - floor(t)) - 1.0).abs();
                 let peaks = 0.17 * fold(u * 0.43) + 0.06 * fold(u * 1.37 + 0.3);
                 (peaks + 0.04 * noise2(u * 3.0, 0.0, self.seed), 0.5)
             }
             Place::Street => {
-                let block = (u * 1.6).floor() as i32;
+                let block = floor(u * 1.6) as i32;
                 (
                     0.08 + 0.3 * lattice(block, self.seed, 4),
                     lattice(block, 9, self.seed),
@@ -172,8 +172,8 @@ impl Backdrop {
         let mut colour = self.far * (0.7 + 0.6 * tone);
         if self.place == Place::Street {
             let (w, h) = (u * 12.8, d.y * 40.0);
-            let (fw, fh) = (w - w.floor(), h - h.floor());
-            let lit = lattice(w.floor() as i32, h.floor() as i32, self.seed) > 0.6;
+            let (fw, fh) = (w - floor(w), h - floor(h));
+            let lit = lattice(floor(w) as i32, floor(h) as i32, self.seed) > 0.6;
             if fw > 0.3 && fw < 0.8 && fh > 0.3 && fh < 0.75 {
                 let pane = if lit { hex(0xff_e2a0) } else { hex(0x30_3a48) };
                 colour = colour.mix(pane, 0.6);
@@ -200,8 +200,8 @@ impl Backdrop {
             let grain = 0.85 + 0.3 * noise2(p.x * 6.0, p.y * 6.0, self.seed);
             self.far.mix(self.low, share) * grain
         } else {
-            let stripe = (p.x * 1.4 + self.shift).floor();
-            let odd = stripe - 2.0 * (stripe * 0.5).floor();
+            let stripe = floor(p.x * 1.4 + self.shift);
+            let odd = stripe - 2.0 * floor(stripe * 0.5);
             let pattern = if self.clouds > 0.6 { 0.16 * odd } else { 0.0 };
             self.low.mix(self.far, pattern)
         };
@@ -221,7 +221,7 @@ impl Backdrop {
     fn points(&self, d: V3, density: f32, rarity: f32) -> V3 {
         let depth = density / (d.z.abs() + 0.5);
         let (x, y) = (d.x * depth, d.y * depth);
-        let (fx, fy) = (x.floor(), y.floor());
+        let (fx, fy) = (floor(x), floor(y));
         let bright = lattice(fx as i32, fy as i32, self.seed);
         if bright < rarity {
             return V3::ZERO;
@@ -247,7 +247,7 @@ impl Backdrop {
             Place::Desert => {
                 let warp = 1.5 * noise2(x * 0.9, z * 0.9, self.seed);
                 let ripple = z * 3.4 + x * 0.5 + warp;
-                let fold = (2.0 * (ripple - ripple.floor()) - 1.0).abs();
+                let fold = (2.0 * (ripple - floor(ripple)) - 1.0).abs();
                 0.55 * fold * fine + 0.35 * noise2(x * 0.6, z * 0.6, 8)
             }
             Place::Snow => 0.8 * rough2(x * 1.4, z * 1.4, self.seed),
@@ -259,14 +259,14 @@ impl Backdrop {
             Place::Table => planks(x * 1.1, z, self.seed),
             Place::Yard => {
                 let (u, w) = (x * 1.4, z * 1.4);
-                let (fu, fw) = (u - u.floor(), w - w.floor());
+                let (fu, fw) = (u - floor(u), w - floor(w));
                 let edge = fu.min(1.0 - fu).min(fw).min(1.0 - fw);
                 let joint = 1.0 - smooth(0.02, 0.07, edge);
-                joint.max(0.45 * lattice(u.floor() as i32, w.floor() as i32, 2))
+                joint.max(0.45 * lattice(floor(u) as i32, floor(w) as i32, 2))
             }
             Place::Street => {
                 let line = (x - self.shift + 2.4).abs();
-                let dash = z * 0.45 - (z * 0.45).floor();
+                let dash = z * 0.45 - floor(z * 0.45);
                 if line < 0.13 && dash < 0.6 {
                     return V3::ONE * 0.72;
                 }
@@ -282,7 +282,7 @@ impl Backdrop {
         let (x, z) = (p.x * 1.6 + self.shift, p.z * 4.2);
         let swell = 0.32 / (1.0 + 0.13 * distance);
         let a = rough2(x, z, self.seed) - 0.5;
-        let b = rough2(x + 31.0, z, self.seed ^ 12) - 0.5;
+        let b = rough2(x + 31.0, z, self.seed ^ 0x0c) - 0.5;
         v(a * swell * 0.6, 1.0, b * swell).unit()
     }
 
@@ -351,7 +351,24 @@ fn palette(place: Place, dice: &mut Dice) -> (V3, V3, [V3; 2], V3) {
             [pick(&[0xc4_d4e8, 0xb8_cce0]), pick(&[0xf6_f8fc])],
             pick(&[0x6a_7a94, 0x5c_6c84]),
         ),
-        Place::Air => (blue, pale, [pale, pale], pale),
+        Place::Street => (
+            high,
+            low,
+            [pick(&[0x50_5254, 0x5c_5c60]), pick(&[0x88_8a8c])],
+            pick(&[0xa0_8878, 0x88_8890, 0x90_7468]),
+        ),
+        _ => far_palette(place, &mut pick, blue, pale),
+    }
+}
+
+/// [`palette`] of the places without an ordinary sky.
+fn far_palette(
+    place: Place,
+    pick: &mut dyn FnMut(&[u32]) -> V3,
+    blue: V3,
+    pale: V3,
+) -> (V3, V3, [V3; 2], V3) {
+    match place {
         Place::Space => (
             pick(&[0x5a_3aa0, 0x30_58b0, 0x90_3878]),
             pick(&[0x08_0a18, 0x0a_0814]),
@@ -369,12 +386,6 @@ fn palette(place: Place, dice: &mut Dice) -> (V3, V3, [V3; 2], V3) {
             ],
             pick(&[0xa0_8c78, 0x80_8c90]),
         ),
-        Place::Street => (
-            high,
-            low,
-            [pick(&[0x50_5254, 0x5c_5c60]), pick(&[0x88_8a8c])],
-            pick(&[0xa0_8878, 0x88_8890, 0x90_7468]),
-        ),
         Place::Yard => (
             pick(&[0xe8_e4dc]),
             pick(&[0xd0_c8bc, 0xb8_b0a8]),
@@ -387,5 +398,6 @@ fn palette(place: Place, dice: &mut Dice) -> (V3, V3, [V3; 2], V3) {
             [pick(&[0x24_4838]), pick(&[0x44_7058])],
             pick(&[0x20_3048]),
         ),
+        _ => (blue, pale, [pale, pale], pale),
     }
 }

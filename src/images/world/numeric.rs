@@ -106,6 +106,16 @@ impl Neg for V3 {
     }
 }
 
+/// The largest integer not above `x`, for |x| < 2³¹, without a call of the maths library.
+pub(super) fn floor(x: f32) -> f32 {
+    let towards_zero = x as i32 as f32;
+    if towards_zero > x {
+        towards_zero - 1.0
+    } else {
+        towards_zero
+    }
+}
+
 /// 0 below `low`, 1 above `high`, smooth between.
 pub(super) fn smooth(low: f32, high: f32, x: f32) -> f32 {
     let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
@@ -114,7 +124,7 @@ pub(super) fn smooth(low: f32, high: f32, x: f32) -> f32 {
 
 /// Sine of `turns` full turns, by the odd Taylor polynomial of degree 9 on a quarter turn (error below 4e-6).
 pub(super) fn sine(turns: f32) -> f32 {
-    let t = turns - (turns + 0.5).floor();
+    let t = turns - floor(turns + 0.5);
     let folded = if t > 0.25 {
         0.5 - t
     } else if t < -0.25 {
@@ -171,7 +181,7 @@ fn ease(t: f32) -> f32 {
 
 /// Value noise in the plane, 0..1, one bump per unit.
 pub(super) fn noise2(x: f32, y: f32, seed: i32) -> f32 {
-    let (fx, fy) = (x.floor(), y.floor());
+    let (fx, fy) = (floor(x), floor(y));
     let (ix, iy) = (fx as i32, fy as i32);
     let (u, w) = (ease(x - fx), ease(y - fy));
     let a = lattice(ix, iy, seed);
@@ -185,7 +195,7 @@ pub(super) fn noise2(x: f32, y: f32, seed: i32) -> f32 {
 
 /// Value noise in space, 0..1, one bump per unit.
 pub(super) fn noise3(p: V3) -> f32 {
-    let fz = p.z.floor();
+    let fz = floor(p.z);
     let iz = fz as i32;
     let near = noise2(p.x, p.y, iz.wrapping_mul(7919));
     let far = noise2(p.x, p.y, (iz + 1).wrapping_mul(7919));

@@ -50,6 +50,34 @@ pub(super) struct Stage {
     pub(super) parts: Vec<Part>,
     pub(super) backdrop: Backdrop,
     pub(super) camera: Camera,
+    /// A ball that holds all parts.
+    whole: Ball,
+    /// A ball around each part, in few bytes: most rays towards the sun miss most of them.
+    balls: Vec<Ball>,
+}
+
+/// Centre and squared radius.
+#[derive(Debug, Clone, Copy)]
+struct Ball {
+    centre: V3,
+    square: f32,
+}
+
+impl Ball {
+    fn new(centre: V3, radius: f32) -> Self {
+        Self {
+            centre,
+            square: radius * radius,
+        }
+    }
+
+    /// True when a ray in this unit direction cannot meet it.
+    fn missed(&self, from: V3, direction: V3) -> bool {
+        let offset = from - self.centre;
+        let along = offset.dot(direction);
+        let distance = offset.dot(offset);
+        distance - along * along > self.square || (along > 0.0 && distance > self.square)
+    }
 }
 
 /// Bounds of a part in image coordinates: left, top, right, bottom.
@@ -60,11 +88,13 @@ struct Bounds([f32; 4]);
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     colour: V3,
-    /// What was seen (0 background, 1 ground, 2 + part), and whether in shadow.
+    /// What was seen (0 background, 1 ground, 2 + part), with [`SHADOW`] and [`FINE`].
     seen: u16,
 }
 
 const SHADOW: u16 = 1 << 15;
+/// What was seen has detail as small as pixels.
+const FINE: u16 = 1 << 14;
 /// Places of the four rays in a pixel, and where on the sun's disc each looks for shadow.
 const ROTATED: [(f32, f32); 4] = [
     (-0.125, -0.375),
@@ -75,6 +105,24 @@ const ROTATED: [(f32, f32); 4] = [
 const DISC: f32 = 0.16;
 
 impl Stage {
+    pub(super) fn new(parts: Vec<Part>, backdrop: Backdrop, camera: Camera) -> Self {
+        let sum = parts.iter().fold(V3::ZERO, |sum, part| sum + part.centre);
+        let centre = sum * (1.0 / parts.len().max(1) as f32);
+        let farthest = |part: &Part| (part.centre - centre).length() + part.reach;
+        let radius = parts.iter().map(farthest).fold(0.0, f32::max);
+        let balls = parts
+            .iter()
+            .map(|part| Ball::new(part.centre, part.reach))
+            .collect();
+        Self {
+            parts,
+            backdrop,
+            camera,
+            whole: Ball::new(centre, radius),
+            balls,
+        }
+    }
+
     /// The picture in linear light, row by row, `size × size`.
     pub(super) fn render(&self, size: usize) -> Vec<V3> {
         let bounds = self.bounds();
@@ -132,9 +180,9 @@ impl Stage {
         let direction = self.camera.ray(x, y);
         let mut nearest: Option<(usize, Hit)> = None;
         let mut limit = f32::INFINITY;
+        let near = |b: &[f32; 4]| x >= b[0] && x <= b[2] && y >= b[1] && y <= b[3];
         for (index, (part, b)) in self.parts.iter().zip(bounds).enumerate() {
-            let b = b.0;
-            if x < b[0] || x > b[2] || y < b[1] || y > b[3] {
+            if !near(&b.0) {
                 continue;
             }
             if let Some(hit) = part.meet(origin, direction, limit) {
@@ -157,20 +205,33 @@ impl Stage {
         let point = origin + direction * hit.distance;
         let normal = part.normal_to_world(hit.normal);
         let shadow = normal.dot(sun) > 0.0 && self.in_shadow(point + normal * 0.01, sun.unit());
-        let colour = self.lit(part, &hit, point, normal, direction, shadow);
+        let colour = self.lit(part, &hit, (origin, direction), shadow);
         Sample {
             colour: self.hazed(colour, hit.distance),
-            seen: (index as u16 + 2) | if shadow { SHADOW } else { 0 },
+            seen: (index as u16 + 2)
+                | if shadow { SHADOW } else { 0 }
+                | if part.surface.pattern.is_fine() {
+                    FINE
+                } else {
+                    0
+                },
         }
     }
 
     fn in_shadow(&self, from: V3, sun: V3) -> bool {
-        self.parts
-            .iter()
-            .any(|part| part.meet(from, sun, f32::INFINITY).is_some())
+        if self.whole.missed(from, sun) {
+            return false;
+        }
+        let mut pairs = self.balls.iter().zip(&self.parts);
+        pairs.any(|(ball, part)| {
+            !ball.missed(from, sun) && part.meet(from, sun, f32::INFINITY).is_some()
+        })
     }
 
-    fn lit(&self, part: &Part, hit: &Hit, point: V3, n: V3, d: V3, shadow: bool) -> V3 {
+    fn lit(&self, part: &Part, hit: &Hit, ray: (V3, V3), shadow: bool) -> V3 {
+        let (origin, d) = ray;
+        let point = origin + d * hit.distance;
+        let n = part.normal_to_world(hit.normal);
         let place = &self.backdrop;
         let surface = &part.surface;
         let albedo = surface.colour(hit.local, hit.normal, part.size);
@@ -250,8 +311,7 @@ impl Stage {
             }
         }
         if let Some((part, hit)) = nearest {
-            let n = part.normal_to_world(hit.normal);
-            let seen = self.lit(part, &hit, point + up * hit.distance, n, up, false);
+            let seen = self.lit(part, &hit, (point, up), false);
             return colour.mix(seen, 0.45);
         }
         let glint = if shadow {
@@ -278,10 +338,10 @@ fn tinted(colour: V3) -> V3 {
     (colour * (1.0 / most)).mix(V3::ONE, 0.4)
 }
 
-/// A pixel is sampled again on solids and wherever its neighbours saw something else.
+/// A pixel is sampled again on fine patterns and wherever its neighbours saw something else.
 fn needs_more(samples: &[Sample], size: usize, row: usize, column: usize) -> bool {
     let here = samples[row * size + column].seen;
-    if here & !SHADOW >= 2 {
+    if here & FINE != 0 {
         return true;
     }
     let differs = |r: usize, c: usize| samples[r * size + c].seen != here;

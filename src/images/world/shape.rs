@@ -57,6 +57,8 @@ pub(super) struct Part {
     pub(super) surface: Surface,
     /// Radius of a ball around the centre that holds the part.
     pub(super) reach: f32,
+    /// Rows of the matrix that takes world offsets from the centre to the unit frame.
+    to_unit: [V3; 3],
 }
 
 /// Where a ray meets a part.
@@ -91,19 +93,21 @@ impl Part {
             size: s,
             surface,
             reach,
+            to_unit: [
+                axes[0] * (1.0 / s.x),
+                axes[1] * (1.0 / s.y),
+                axes[2] * (1.0 / s.z),
+            ],
         }
     }
 
-    fn to_unit(&self, p: V3) -> V3 {
-        v(
-            p.dot(self.axes[0]) / self.size.x,
-            p.dot(self.axes[1]) / self.size.y,
-            p.dot(self.axes[2]) / self.size.z,
-        )
+    fn in_unit(&self, p: V3) -> V3 {
+        let rows = &self.to_unit;
+        v(p.dot(rows[0]), p.dot(rows[1]), p.dot(rows[2]))
     }
 
     /// A direction or offset of the unit frame in the world.
-    pub(super) fn to_world(&self, p: V3) -> V3 {
+    pub(super) fn in_world(&self, p: V3) -> V3 {
         self.axes[0] * (p.x * self.size.x)
             + self.axes[1] * (p.y * self.size.y)
             + self.axes[2] * (p.z * self.size.z)
@@ -111,11 +115,8 @@ impl Part {
 
     /// The unit normal in the world of a normal in the unit frame.
     pub(super) fn normal_to_world(&self, n: V3) -> V3 {
-        let axes = self.axes;
-        let n = axes[0] * (n.x / self.size.x)
-            + axes[1] * (n.y / self.size.y)
-            + axes[2] * (n.z / self.size.z);
-        n.unit()
+        let rows = &self.to_unit;
+        (rows[0] * n.x + rows[1] * n.y + rows[2] * n.z).unit()
     }
 
     /// First meeting of the ray `origin + t · direction` (unit direction) with t below `limit`.
@@ -126,8 +127,8 @@ impl Part {
         if offset.dot(offset) - along * along > reach * reach || along > reach {
             return None;
         }
-        let o = self.to_unit(offset);
-        let d = self.to_unit(direction);
+        let o = self.in_unit(offset);
+        let d = self.in_unit(direction);
         let hit = match self.shape {
             Shape::Ball => ball(o, d),
             Shape::Frustum(top) => frustum(o, d, top),

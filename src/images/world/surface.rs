@@ -1,6 +1,6 @@
 //! What solids look like: colours, patterns, gloss.
 
-use super::numeric::{V3, bearing, lattice, noise2, noise3, rough2, smooth, v};
+use super::numeric::{V3, bearing, floor, lattice, noise2, noise3, rough2, smooth, v};
 
 /// How the two colours of a surface are arranged, in the solid's unit frame times `scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -11,8 +11,6 @@ pub(super) enum Pattern {
     Bands,
     /// Stripes that run from pole to pole.
     Wedges,
-    /// A chequer of cubes.
-    Checks,
     /// Round spots of the second colour.
     Dots,
     /// Clouds of both.
@@ -35,6 +33,13 @@ pub(super) enum Pattern {
     Swirls,
     /// Scales.
     Scales,
+}
+
+impl Pattern {
+    /// True when one ray per pixel would show steps.
+    pub(super) fn is_fine(self) -> bool {
+        !matches!(self, Self::Plain | Self::Mottled | Self::Swirls)
+    }
 }
 
 /// A surface.
@@ -102,21 +107,17 @@ impl Surface {
             Pattern::Plain => 0.0,
             Pattern::Bands => stripe(p.y * s + self.shift),
             Pattern::Wedges => stripe(bearing(p.x, p.z) * s + self.shift),
-            Pattern::Checks => {
-                let odd = q.x.floor() + q.y.floor() + q.z.floor();
-                odd - 2.0 * (odd * 0.5).floor()
-            }
             Pattern::Dots => dots(q),
             Pattern::Mottled => smooth(0.3, 0.7, 0.6 * noise3(q) + 0.4 * noise3(q * 2.3)),
             Pattern::Wood => {
                 let warp = noise3(v(q.x, q.y * 0.3, q.z));
                 let t = (q.x + q.z) * 1.7 + warp * 3.0;
-                let ring = t - t.floor();
+                let ring = t - floor(t);
                 smooth(0.1, 0.9, (2.0 * ring - 1.0).abs()) * 0.8 + 0.2 * noise2(q.x * 9.0, q.y, 3)
             }
             Pattern::Marble => {
                 let t = q.x + q.y * 0.6 + 2.6 * noise3(q) + 1.2 * noise3(q * 2.1);
-                let fold = (2.0 * (t - t.floor()) - 1.0).abs();
+                let fold = (2.0 * (t - floor(t)) - 1.0).abs();
                 1.0 - smooth(0.0, 0.32, fold)
             }
             Pattern::Brick => {
@@ -126,9 +127,9 @@ impl Surface {
             Pattern::Boards => {
                 let (u, w) = wall(p.times(size), normal);
                 let t = u * s + self.shift;
-                let edge = t - t.floor();
+                let edge = t - floor(t);
                 let seam = 1.0 - smooth(0.04, 0.14, edge.min(1.0 - edge));
-                seam.max(0.45 * noise2(t.floor() * 3.7, w * s * 0.8, 11))
+                seam.max(0.45 * noise2(floor(t) * 3.7, w * s * 0.8, 11))
             }
             Pattern::Fur => {
                 let tuft = noise3(v(q.x * 3.0, q.y * 1.3, q.z * 3.0));
@@ -145,9 +146,9 @@ impl Surface {
                 0.5 * noise2(t * 2.0, 0.5, 21) + 0.5 * stripe_soft(t)
             }
             Pattern::Scales => {
-                let row = (q.y * 1.0).floor();
-                let u = q.x + 0.5 * (row - 2.0 * (row * 0.5).floor());
-                let (du, dw) = (u - u.floor() - 0.5, q.y - row);
+                let row = floor(q.y * 1.0);
+                let u = q.x + 0.5 * (row - 2.0 * floor(row * 0.5));
+                let (du, dw) = (u - floor(u) - 0.5, q.y - row);
                 smooth(0.35, 0.6, (du * du + dw * dw).sqrt())
             }
         }
@@ -155,21 +156,21 @@ impl Surface {
 }
 
 fn stripe(t: f32) -> f32 {
-    let fold = (2.0 * (t - t.floor()) - 1.0).abs();
+    let fold = (2.0 * (t - floor(t)) - 1.0).abs();
     smooth(0.46, 0.54, fold)
 }
 
 fn stripe_soft(t: f32) -> f32 {
-    smooth(0.2, 0.8, (2.0 * (t - t.floor()) - 1.0).abs())
+    smooth(0.2, 0.8, (2.0 * (t - floor(t)) - 1.0).abs())
 }
 
 fn dots(q: V3) -> f32 {
-    let cell = v(q.x.floor(), q.y.floor(), q.z.floor());
+    let cell = v(floor(q.x), floor(q.y), floor(q.z));
     let (ix, iy, iz) = (cell.x as i32, cell.y as i32, cell.z as i32);
     let jitter = v(
         lattice(ix, iy, iz) - 0.5,
-        lattice(iy, iz, ix ^ 77) - 0.5,
-        lattice(iz, ix, iy ^ 31) - 0.5,
+        lattice(iy, iz, ix ^ 0x4d) - 0.5,
+        lattice(iz, ix, iy ^ 0x1f) - 0.5,
     );
     let from = q - cell - v(0.5, 0.5, 0.5) - jitter * 0.3;
     1.0 - smooth(0.36, 0.42, from.length())
@@ -189,12 +190,12 @@ fn wall(p: V3, normal: V3) -> (f32, f32) {
 
 /// 1 in the joints, up to 0.35 on the bricks; bricks are 1 wide and 0.5 high.
 pub(super) fn bricks(u: f32, w: f32) -> f32 {
-    let course = (w * 2.0).floor();
-    let u = u + 0.5 * (course - 2.0 * (course * 0.5).floor());
-    let (fu, fw) = (u - u.floor(), w * 2.0 - course);
+    let course = floor(w * 2.0);
+    let u = u + 0.5 * (course - 2.0 * floor(course * 0.5));
+    let (fu, fw) = (u - floor(u), w * 2.0 - course);
     let edge = fu.min(1.0 - fu).min(0.5 * fw.min(1.0 - fw));
     let joint = 1.0 - smooth(0.03, 0.09, edge);
-    let tone = 0.35 * lattice(u.floor() as i32, course as i32, 17);
+    let tone = 0.35 * lattice(floor(u) as i32, course as i32, 17);
     joint.max(tone)
 }
 
@@ -232,7 +233,7 @@ fn pips(p: V3, normal: V3) -> f32 {
 
 /// Planks of a table or floor seen from above: 1 in the seams, grain elsewhere.
 pub(super) fn planks(x: f32, z: f32, seed: i32) -> f32 {
-    let board = x.floor();
+    let board = floor(x);
     let edge = (x - board).min(1.0 - x + board);
     let seam = 1.0 - smooth(0.0, 0.05, edge);
     let offset = lattice(board as i32, seed, 1);
