@@ -4,7 +4,8 @@
 //! ATLASCOPE_DATA=… cargo bench --bench network -- [--compute auto|reference|both] [--rounds N] [--part WORD]
 //! ```
 //!
-//! Every line is the median over the rounds, with the slowest and fastest round. `--part` keeps the lines whose
+//! Every line is the median over the rounds, with the slowest and fastest round, and processor time (of all threads)
+//! per item, which a busy machine disturbs less. `--part` keeps the lines whose
 //! name holds the word. Peer: `peers/network_torch.py`, which prints the same lines.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its numbers")]
 #![allow(
@@ -123,26 +124,48 @@ fn main() {
     let wanted = option("--part", "");
     parts.retain(|part| part.name.contains(&wanted));
     println!("{} threads", rayon::current_num_threads());
-    for part in &parts {
+    measure(&parts, &computes, &networks, rounds);
+}
+
+/// Prints one line per part and computer.
+fn measure(parts: &[Part], computes: &[Compute], networks: &[Network], rounds: usize) {
+    for part in parts {
         let mut rates = vec![Vec::new(); networks.len()];
+        let mut cpu = vec![0.0; networks.len()];
         for round in 0..=rounds {
-            for (network, rates) in networks.iter().zip(&mut rates) {
-                let start = Instant::now();
+            for ((network, rates), cpu) in networks.iter().zip(&mut rates).zip(&mut cpu) {
+                let (start, cpu_start) = (Instant::now(), cpu_seconds());
                 (part.run)(network);
+                if round > 0 {
+                    *cpu += cpu_seconds() - cpu_start;
+                }
                 // The first round packs weights and touches memory.
                 if round > 0 {
                     rates.push(part.count as f64 / start.elapsed().as_secs_f64());
                 }
             }
         }
-        for (compute, rates) in computes.iter().zip(&mut rates) {
+        for ((compute, rates), cpu) in computes.iter().zip(&mut rates).zip(cpu) {
+            let cpu = cpu * 1e3 / (rounds * part.count) as f64;
             rates.sort_by(f64::total_cmp);
             let (low, middle, high) = (rates[0], rates[rates.len() / 2], rates[rates.len() - 1]);
             let compute = format!("{compute:?}").to_lowercase();
             println!(
-                "{:<52} {compute:<10} {middle:8.1} {} ({low:.1}..{high:.1})",
+                "{:<52} {compute:<10} {middle:8.1} {} ({low:.1}..{high:.1}), {cpu:.1} ms cpu",
                 part.name, part.unit
             );
         }
     }
+}
+
+/// Processor time of the process so far, in the system's ticks of 10 ms; 0 where it is not told.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Fields 14 and 15, counted behind the name in parentheses, which may hold spaces.
+    let behind = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = behind.split_whitespace().skip(11).take(2);
+    ticks
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }

@@ -228,6 +228,8 @@ struct Lines<'a> {
     other: Vec<f32>,
     product: Vec<f32>,
     base: Vec<f32>,
+    /// d^−β.
+    power: Vec<f32>,
     out: Vec<f32>,
 }
 
@@ -245,6 +247,7 @@ impl<'a> Lines<'a> {
             other: padded.clone(),
             product: padded,
             base: vec![0.0; lanes],
+            power: vec![0.0; lanes],
             out: vec![0.0; lanes],
         }
     }
@@ -267,16 +270,15 @@ impl<'a> Lines<'a> {
     /// `out` = window sums of `product`.
     #[inline(always)]
     fn window_sums(&mut self) {
-        self.out.fill(0.0);
-        for shift in 0..self.lrn.size {
-            let shifted = &self.product[shift..shift + self.lanes];
-            for (sum, value) in self.out.iter_mut().zip(shifted) {
+        self.out.copy_from_slice(&self.product[..self.lanes]);
+        for shift in 1..self.lrn.size {
+            for (sum, value) in self.out.iter_mut().zip(&self.product[shift..]) {
                 *sum += value;
             }
         }
     }
 
-    /// `base` = d.
+    /// `base` = d and `power` = d^−β.
     #[inline(always)]
     fn bases(&mut self) {
         for (product, x) in self.product.iter_mut().zip(&self.x) {
@@ -288,24 +290,26 @@ impl<'a> Lines<'a> {
         for (base, sum) in self.base.iter_mut().zip(&self.out) {
             *base = k + a * sum;
         }
-    }
-
-    /// d^−β; β = 3/4, everybody's choice, by two square roots.
-    #[inline(always)]
-    fn power(&self, base: f32) -> f32 {
+        let powers = self.power.iter_mut().zip(&self.base);
+        // β = 3/4, everybody's choice, by two square roots.
         if (self.lrn.beta - 0.75).abs() < f64::EPSILON {
-            let root = base.sqrt();
-            1.0 / (root * root.sqrt())
+            for (power, base) in powers {
+                let root = base.sqrt();
+                *power = 1.0 / (root * root.sqrt());
+            }
         } else {
-            base.powf(-self.lrn.beta as f32)
+            for (power, base) in powers {
+                *power = base.powf(-self.lrn.beta as f32);
+            }
         }
     }
 
     #[inline(always)]
     fn forward(&mut self) {
         self.bases();
-        for lane in 0..self.lanes {
-            self.out[lane] = self.x[lane + self.reach] * self.power(self.base[lane]);
+        let values = self.power.iter().zip(&self.x[self.reach..]);
+        for (out, (power, x)) in self.out.iter_mut().zip(values) {
+            *out = x * power;
         }
     }
 
@@ -317,17 +321,18 @@ impl<'a> Lines<'a> {
     #[inline(always)]
     fn backward(&mut self) {
         self.bases();
-        for lane in 0..self.lanes {
-            let at = lane + self.reach;
-            let power = self.power(self.base[lane]);
-            self.product[at] = self.other[at] * self.x[at] * power / self.base[lane];
+        let (x, g) = (&self.x[self.reach..], &self.other[self.reach..]);
+        let values = self.power.iter().zip(&self.base).zip(x.iter().zip(g));
+        for (product, ((power, base), (x, g))) in self.product[self.reach..].iter_mut().zip(values)
+        {
+            *product = g * x * power / base;
         }
         self.window_sums();
         let slope = self.slope();
-        for lane in 0..self.lanes {
-            let at = lane + self.reach;
-            let direct = self.other[at] * self.power(self.base[lane]);
-            self.out[lane] = direct - slope * self.x[at] * self.out[lane];
+        let (x, g) = (&self.x[self.reach..], &self.other[self.reach..]);
+        let values = self.power.iter().zip(x.iter().zip(g));
+        for (out, (power, (x, g))) in self.out.iter_mut().zip(values) {
+            *out = g * power - slope * x * *out;
         }
     }
 
@@ -339,11 +344,10 @@ impl<'a> Lines<'a> {
         }
         self.window_sums();
         let slope = self.slope();
-        for lane in 0..self.lanes {
-            let at = lane + self.reach;
-            let power = self.power(self.base[lane]);
-            let cross = slope * self.x[at] * power / self.base[lane] * self.out[lane];
-            self.out[lane] = self.other[at] * power - cross;
+        let (x, t) = (&self.x[self.reach..], &self.other[self.reach..]);
+        let values = self.power.iter().zip(&self.base).zip(x.iter().zip(t));
+        for (out, ((power, base), (x, t))) in self.out.iter_mut().zip(values) {
+            *out = t * power - slope * x * power / base * *out;
         }
     }
 

@@ -107,19 +107,22 @@ impl Work for MaxForward<'_> {
                         + (left + self.window.pads[1] - col * self.window.stride[1]);
                     let mut winner = [code as u32; LANES];
                     for r in top..bottom {
-                        let k_row = r + self.window.pads[0] - row * self.window.stride[0];
-                        for c in left..right {
-                            let from = (r * self.input[1] + c) * LANES;
-                            let values = &x[from..from + LANES];
-                            if record {
-                                let k_col = c + self.window.pads[1] - col * self.window.stride[1];
-                                let code = (k_row * self.window.kernel[1] + k_col) as u32;
+                        let start = (r * self.input[1] + left) * LANES;
+                        let end = (r * self.input[1] + right) * LANES;
+                        let line = x[start..end].chunks_exact(LANES);
+                        if record {
+                            let k_row = r + self.window.pads[0] - row * self.window.stride[0];
+                            let k_col = left + self.window.pads[1] - col * self.window.stride[1];
+                            let first = (k_row * self.window.kernel[1] + k_col) as u32;
+                            for (code, values) in (first..).zip(line) {
                                 for lane in 0..LANES {
                                     let larger = values[lane] > best[lane];
                                     best[lane] = if larger { values[lane] } else { best[lane] };
                                     winner[lane] = if larger { code } else { winner[lane] };
                                 }
-                            } else {
+                            }
+                        } else {
+                            for values in line {
                                 for lane in 0..LANES {
                                     let larger = values[lane] > best[lane];
                                     best[lane] = if larger { values[lane] } else { best[lane] };
