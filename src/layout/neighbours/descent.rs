@@ -45,7 +45,7 @@ pub(super) fn find(
         progress.advance(1);
     }
     drop(reduced);
-    let n_candidates = k.clamp(15, 30);
+    let n_candidates = k.clamp(22, 30);
     for round in 0..ROUNDS {
         let candidates = lists.candidates(n_candidates, mix(seed ^ mix(round + 1000)));
         let mut n_changes = 0;
