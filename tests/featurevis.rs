@@ -195,7 +195,8 @@ fn more_attempts_never_score_lower() {
 #[test]
 fn whitening_changes_the_icon_and_only_when_the_recipe_says_so() {
     let mut inverse = Array2::eye(DEPTH);
-    inverse[[2, 2]] = 0.01;
+    // turns the wish for red round
+    inverse[[2, 2]] = -1.0;
     let with = |whiten| {
         let mut drawn = None;
         Renderer::new(

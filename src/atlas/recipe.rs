@@ -127,7 +127,7 @@ pub struct IconRecipe {
     pub learning_rate: f32,
     /// The objective's form.
     pub objective: ObjectiveForm,
-    /// Power p of the cosine. Article: 4.
+    /// Power p of the cosine. Article: 4; lucid's recipe: 2.
     pub cosine_power: f32,
     /// Multiply directions by the inverse second moment of the layer (for mixed4a and deeper).
     pub whiten: bool,
@@ -174,8 +174,8 @@ impl Default for IconRecipe {
             steps: 512,
             attempts: 1,
             learning_rate: 0.05,
-            objective: ObjectiveForm::Lucid,
-            cosine_power: 4.0,
+            objective: ObjectiveForm::Article,
+            cosine_power: 2.0,
             whiten: true,
             transforms: TransformForm::Recipe,
             min_samples: 3,

@@ -263,7 +263,7 @@ impl<'a> Renderer<'a> {
             let images: Vec<&[f32]> = climbers.iter().map(|c| c.image.as_slice()).collect();
             let input = self.input(&resampling, &images)?;
             let gradient = self.gradient(&input, climbers)?;
-            let rate = self.learning_rate(step);
+            let rate = self.recipe.learning_rate;
             let (affine, penalty) = (self.tap.unit_affine(), self.recipe.boundary_penalty);
             let plane = 3 * resampling.out_size * resampling.out_size;
             climbers
@@ -278,11 +278,6 @@ impl<'a> Renderer<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Adam's rate at `step`.
-    fn learning_rate(&self, _step: u32) -> f32 {
-        self.recipe.learning_rate
     }
 
     /// The network's input for unit RGB images: resampled, in its channel order and units.

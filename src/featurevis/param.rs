@@ -59,7 +59,9 @@ pub struct Scratch {
 
 impl std::fmt::Debug for Param {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Param").field("size", &self.size).finish()
+        f.debug_struct("Param")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 

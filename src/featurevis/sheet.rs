@@ -149,7 +149,10 @@ impl Lanes {
             *d = (pl - l) * (pl - l) + (pa - a) * (pa - a) + (pb - b) * (pb - b);
         }
         let least = distances.iter().copied().fold(f32::INFINITY, f32::min);
-        distances.iter().position(|d| *d == least).unwrap_or(0)
+        distances
+            .iter()
+            .position(|d| d.total_cmp(&least).is_eq())
+            .unwrap_or(0)
     }
 }
 

@@ -8,8 +8,8 @@
 //! weighted icon pixels + a constant), so that the image is interpolated once and not twice, and so that the
 //! pull-back is exactly its transpose.
 
-use crate::math::rng::Rng;
 use crate::atlas::TransformForm;
+use crate::math::rng::Rng;
 
 /// Icon size for which the article's amounts in pixels are meant; smaller icons get proportionally less.
 const NOMINAL_SIZE: usize = 80;
