@@ -71,6 +71,16 @@ fn drawn(state: &State) -> Buffer {
     terminal.backend().buffer().clone()
 }
 
+/// The terminal may be smaller already than the state knows.
+fn drawn_on(state: &State, columns: u16, rows: u16) {
+    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+    let draw = |frame: &mut ratatui::Frame<'_>| {
+        view(state, frame);
+        view::marks(state, frame.buffer_mut());
+    };
+    terminal.draw(draw).unwrap();
+}
+
 fn text(state: &State) -> String {
     let buffer = drawn(state);
     let line = |y| {
@@ -606,6 +616,7 @@ fn any_size_and_any_keys_are_survived() {
                     assert!(t.column + t.columns <= columns && t.row + t.rows <= rows);
                     assert!(s.width > 0 && s.height > 0);
                 }
+                drawn_on(&state, columns / 2, rows / 3);
                 // And when the terminal changes under it.
                 for (columns, rows) in [(1, 1), (200, 60), (0, 9), (80, 24)] {
                     let cell_pixels = (7, 15);

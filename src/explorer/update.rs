@@ -3,7 +3,7 @@
 use super::Update;
 use super::action::{Action, Effect, Heading, Message};
 use super::camera::{Zoom, grid_from_layout, layout_from_grid};
-use super::focus::{Colouring, Focus, strongest};
+use super::focus::{Colouring, strongest};
 use super::pictures::TileKeys;
 use super::search::Search;
 use super::state::{Overlay, Stage, State};
