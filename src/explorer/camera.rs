@@ -59,18 +59,18 @@ impl Zoom {
             .rev()
             .find(|&rows| rows < self.cell_rows);
         if let Some(coarser) = self.level.checked_sub(1) {
-            let below = |rows: u16| rows < LARGE && {
-                let zoom = Zoom {
-                    level: coarser,
-                    cell_rows: rows,
-                };
-                zoom.map_rows(grids) < now
+            let below = |rows: u16| {
+                rows < LARGE && {
+                    let zoom = Zoom {
+                        level: coarser,
+                        cell_rows: rows,
+                    };
+                    zoom.map_rows(grids) < now
+                }
             };
             let best = CELL_ROWS.iter().copied().rev().find(|&rows| below(rows));
             // Stay on this grid while that is the gentler step.
-            let here = smaller.map_or(0, |rows| {
-                u64::from(rows) * u64::from(grids[self.level])
-            });
+            let here = smaller.map_or(0, |rows| u64::from(rows) * u64::from(grids[self.level]));
             let there = best.map_or(0, |rows| u64::from(rows) * u64::from(grids[coarser]));
             if there >= here
                 && let Some(cell_rows) = best
@@ -109,9 +109,8 @@ impl Zoom {
             zoom.map_rows(grids) <= u64::from(pane.height)
                 && u64::from(grids[zoom.level]) * u64::from(columns) <= u64::from(pane.width)
         };
-        let all = (0..grids.len()).flat_map(|level| {
-            CELL_ROWS.map(|cell_rows| Zoom { level, cell_rows })
-        });
+        let all =
+            (0..grids.len()).flat_map(|level| CELL_ROWS.map(|cell_rows| Zoom { level, cell_rows }));
         let readable = |zoom: &Zoom| zoom.cell_rows >= 2 || zoom.level == 0;
         all.filter(|zoom| readable(zoom) && fits(zoom))
             .max_by_key(|zoom| (zoom.map_rows(grids), zoom.level))
@@ -312,7 +311,10 @@ mod tests {
             if next == zoom {
                 break;
             }
-            assert!(next.map_rows(&GRIDS) > zoom.map_rows(&GRIDS), "{zoom:?} {next:?}");
+            assert!(
+                next.map_rows(&GRIDS) > zoom.map_rows(&GRIDS),
+                "{zoom:?} {next:?}"
+            );
             zoom = next;
             seen.push(zoom);
         }

@@ -100,20 +100,19 @@ impl<'a> Influence<'a> {
         };
         let steps = f32::from(STRENGTHS - 1);
         let strength = (share * steps).round() as u8;
+        let fade = STRENGTHS - 1 - strength;
         match self.focus.colouring {
-            Colouring::Supports => Shade::Faded(STRENGTHS - 1 - strength),
-            Colouring::Opposes if share >= MARKED => Shade::FadedMinus(STRENGTHS - 1 - strength),
-            Colouring::Opposes => Shade::Faded(STRENGTHS - 1 - strength),
             Colouring::Both if value >= 0.0 => Shade::Plus(strength),
             Colouring::Both => Shade::Minus(strength),
+            Colouring::Opposes if share >= MARKED => Shade::FadedMinus(fade),
+            Colouring::Supports | Colouring::Opposes => Shade::Faded(fade),
         }
     }
 }
 
 /// Cells by falling influence of the wanted sign; cells without any are left out. Ties go to the earlier cell.
 pub fn strongest(level: &Level, focus: Focus) -> Vec<usize> {
-    let influence =
-        |idx: usize| focus.colouring.wanted(level.attribution(idx, focus.class));
+    let influence = |idx: usize| focus.colouring.wanted(level.attribution(idx, focus.class));
     let mut cells: Vec<(usize, f32)> = (0..level.cells.len())
         .map(|idx| (idx, influence(idx)))
         .filter(|&(_, v)| v > 0.0)

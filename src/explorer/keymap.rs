@@ -106,7 +106,7 @@ pub const KEYS: &[Binding] = &[
     bind(Group::Move, Action::Down, &["j", "Down"], "one cell down"),
     bind(Group::Move, Action::Up, &["k", "Up"], "one cell up"),
     bind(Group::Move, Action::Right, &["l", "Right"], "one cell right"),
-    bind(Group::Move, Action::JumpLeft, &["H", "S-Left", "b"], "to the next edge of the occupied cells, left"),
+    bind(Group::Move, Action::JumpLeft, &["H", "S-Left", "b"], "to the next edge of occupied cells, left"),
     bind(Group::Move, Action::JumpDown, &["J", "S-Down"], "to the next edge, down"),
     bind(Group::Move, Action::JumpUp, &["K", "S-Up"], "to the next edge, up"),
     bind(Group::Move, Action::JumpRight, &["L", "S-Right", "w"], "to the next edge, right"),
@@ -124,7 +124,7 @@ pub const KEYS: &[Binding] = &[
     bind(Group::Zoom, Action::Coarser, &["Z"], "coarser grid at the same scale"),
     bind(Group::Zoom, Action::Fit, &["f"], "the whole map"),
     bind(Group::Zoom, Action::Centre, &["."], "bring the cursor to the middle"),
-    bind(Group::Classes, Action::Search, &["/"], "search a class: its strongest cell, the map in its colours"),
+    bind(Group::Classes, Action::Search, &["/"], "search a class, colour the map by it"),
     bind(Group::Classes, Action::NextStrongest, &["n"], "next strongest cell of the class"),
     bind(Group::Classes, Action::PreviousStrongest, &["N"], "previous strongest cell of the class"),
     bind(Group::Classes, Action::CycleColouring, &["c"], "colour what supports, what opposes, both"),
@@ -223,10 +223,12 @@ pub fn notation(key: KeyEvent) -> Option<String> {
 
 /// The binding of a written key in a mode, and which of the binding's keys it is.
 fn lookup(mode: Mode, key: &str) -> Option<(&'static Binding, usize)> {
-    KEYS.iter().filter(|b| b.group.mode() == mode).find_map(|b| {
-        let nth = b.keys.iter().position(|&k| k == key)?;
-        Some((b, nth))
-    })
+    KEYS.iter()
+        .filter(|b| b.group.mode() == mode)
+        .find_map(|b| {
+            let nth = b.keys.iter().position(|&k| k == key)?;
+            Some((b, nth))
+        })
 }
 
 /// What a key means now.
@@ -315,7 +317,7 @@ mod tests {
         assert_eq!(KEYS.len(), Action::COUNT, "an action stands twice");
         for b in KEYS {
             assert!(!b.keys.is_empty() && !b.doc.is_empty(), "{:?}", b.action);
-            assert!(b.doc.len() <= 60 && !b.doc.ends_with('.'), "{}", b.doc);
+            assert!(b.doc.len() <= 48 && !b.doc.ends_with('.'), "{}", b.doc);
         }
     }
 

@@ -71,14 +71,18 @@ fn tile_key(tile: &Tile) -> PictureKey {
 /// The picture of a key, `None` for tiles that the atlas no longer has.
 pub fn picture(state: &State, key: PictureKey) -> Option<Picture> {
     match key.0 & KIND {
-        SWATCHES => {
-            let background = [(key.0 >> 16) as u8, (key.0 >> 8) as u8, key.0 as u8];
-            Some(swatches(key, background))
-        }
+        SWATCHES => Some(swatches(key)),
         FRAME => Some(frame(key)),
         _ => {
             let &(layer, level, tile) = state.tile_keys.places.get(&key)?;
-            let icons = &state.atlas.as_ref()?.layers.get(layer)?.levels.get(level)?.icons;
+            let icons = &state
+                .atlas
+                .as_ref()?
+                .layers
+                .get(layer)?
+                .levels
+                .get(level)?
+                .icons;
             let side = icons.size * crate::atlas::TILE_SIZE;
             Some(Picture {
                 key,
@@ -106,10 +110,25 @@ pub const PLUS_RGB: [u8; 3] = [0, 130, 220];
 /// See [`PLUS_RGB`].
 pub const MINUS_RGB: [u8; 3] = [225, 95, 0];
 
-/// The key of the swatches that fade towards a background colour.
-pub fn swatches_key(background: [u8; 3]) -> PictureKey {
+/// In a key of swatches: they will be mixed in linear light.
+const LINEAR: u64 = 1 << 24;
+
+/// The key of the swatches that fade towards a background colour. Terminals mix colours as they are stored,
+/// half-blocks are mixed in `linear` light, where the same opacity would hide less.
+pub fn swatches_key(background: [u8; 3], linear: bool) -> PictureKey {
     let [r, g, b] = background.map(u64::from);
-    PictureKey(SWATCHES | r << 16 | g << 8 | b)
+    let mixing = if linear { LINEAR } else { 0 };
+    PictureKey(SWATCHES | mixing | r << 16 | g << 8 | b)
+}
+
+/// The part of a shade's swatch without its sign, for pictures too coarse to show it.
+pub fn unsigned(swatch: Source) -> Source {
+    Source {
+        x: swatch.x + SWATCH / 2,
+        y: swatch.y + SWATCH / 2,
+        width: SWATCH / 2,
+        height: SWATCH / 2,
+    }
 }
 
 /// Where a shade's swatch lies; `None` when nothing needs to be drawn.
@@ -132,27 +151,47 @@ pub fn swatch(shade: Shade) -> Option<Source> {
 /// Strengths from which on a tint carries its sign.
 pub const SIGNED_FROM: u8 = STRENGTHS / 4;
 
-fn swatches(key: PictureKey, background: [u8; 3]) -> Picture {
+fn swatches(key: PictureKey) -> Picture {
+    let background = [(key.0 >> 16) as u8, (key.0 >> 8) as u8, key.0 as u8];
+    let opacity = |opacity: f32| {
+        if key.0 & LINEAR == 0 {
+            opacity
+        } else {
+            1.0 - (1.0 - opacity).powf(2.2)
+        }
+    };
     let width = u32::from(STRENGTHS) * (SWATCH + GAP);
     let height = SWATCH_KINDS * (SWATCH + GAP);
     let mut rgba = vec![0u8; (width * height * 4) as usize];
     for strength in 0..STRENGTHS {
         let share = f32::from(strength) / f32::from(STRENGTHS - 1);
-        let fade = rgba_of(background, FADED * share);
-        let tint = |rgb: [u8; 3]| rgba_of(mixed(background, rgb, share), TINTED);
+        let fade = rgba_of(background, opacity(FADED * share));
+        let tint = |rgb: [u8; 3]| rgba_of(mixed(background, rgb, share), opacity(TINTED));
         let signed = strength >= SIGNED_FROM;
         let rows = [
             (Shade::Faded(strength), fade, None),
             (Shade::FadedMinus(strength), fade, Some(false)),
-            (Shade::Plus(strength), tint(PLUS_RGB), signed.then_some(true)),
-            (Shade::Minus(strength), tint(MINUS_RGB), signed.then_some(false)),
+            (
+                Shade::Plus(strength),
+                tint(PLUS_RGB),
+                signed.then_some(true),
+            ),
+            (
+                Shade::Minus(strength),
+                tint(MINUS_RGB),
+                signed.then_some(false),
+            ),
         ];
         for (shade, colour, sign) in rows {
-            let Some(source) = swatch(shade) else { continue };
+            let Some(source) = swatch(shade) else {
+                continue;
+            };
             for y in 0..source.height {
                 for x in 0..source.width {
                     let at = (((source.y + y) * width + source.x + x) * 4) as usize;
-                    let pixel = sign.and_then(|plus| sign_pixel(x, y, plus)).unwrap_or(colour);
+                    let pixel = sign
+                        .and_then(|plus| sign_pixel(x, y, plus))
+                        .unwrap_or(colour);
                     rgba[at..at + 4].copy_from_slice(&pixel);
                 }
             }
@@ -253,8 +292,7 @@ mod tests {
 
     #[test]
     fn a_stronger_fade_covers_more() {
-        let key = swatches_key([0, 0, 0]);
-        let sheet = pixels(&swatches(key, [0, 0, 0]));
+        let sheet = pixels(&swatches(swatches_key([0, 0, 0], false)));
         let alpha = |shade: Shade| {
             let s = swatch(shade).unwrap();
             sheet.get_pixel(s.x + s.width / 2, s.y + s.height / 2).0[3]
@@ -266,7 +304,7 @@ mod tests {
 
     #[test]
     fn signs_differ_in_shape_not_only_in_colour() {
-        let sheet = pixels(&swatches(swatches_key([9, 9, 9]), [9, 9, 9]));
+        let sheet = pixels(&swatches(swatches_key([9, 9, 9], true)));
         let at = |shade: Shade, x: u32, y: u32| {
             let s = swatch(shade).unwrap();
             sheet.get_pixel(s.x + x, s.y + y).0
@@ -274,6 +312,9 @@ mod tests {
         assert_eq!(at(Shade::Plus(15), 7, 4), [255; 4]);
         assert_ne!(at(Shade::Minus(15), 7, 4), [255; 4]);
         assert_eq!(at(Shade::Minus(15), 4, 7), [255; 4]);
+        let s = unsigned(swatch(Shade::Plus(15)).unwrap());
+        let first = sheet.get_pixel(s.x, s.y);
+        assert!((0..16 * 16).all(|i| sheet.get_pixel(s.x + i % 16, s.y + i / 16) == first));
     }
 
     #[test]

@@ -269,10 +269,10 @@ fn icon(
     }
     let block = (cell.row / TILE_SIZE, cell.col / TILE_SIZE);
     let tiles = &icons.tiles;
-    let tile = tiles.binary_search_by_key(&block, |t| (t.row, t.col)).ok()?;
-    let picture = state
-        .tile_keys
-        .key(state.layer, state.zoom.level, tile)?;
+    let tile = tiles
+        .binary_search_by_key(&block, |t| (t.row, t.col))
+        .ok()?;
+    let picture = state.tile_keys.key(state.layer, state.zoom.level, tile)?;
     let source = icon_source(icons, cell.row, cell.col, shown);
     let (source, target) = clipped(pane, area, source)?;
     Some(Placement {
@@ -329,7 +329,8 @@ fn tints(state: &State, level: &Level, projection: &Projection, list: &mut Vec<P
         return;
     };
     let influence = Influence::new(level, focus, state.display.intensity);
-    let picture = pictures::swatches_key(state.screen.background);
+    let coarse = matches!(state.screen.protocol, Protocol::HalfBlock { .. });
+    let picture = pictures::swatches_key(state.screen.background, coarse);
     for (idx, row, col) in visible_cells(level, projection) {
         if level.icons.steps.get(idx).is_none_or(|&steps| steps == 0) {
             continue;
@@ -338,6 +339,12 @@ fn tints(state: &State, level: &Level, projection: &Projection, list: &mut Vec<P
         let area = cell_area(projection, row, col, 1.0);
         let Some(source) = pictures::swatch(shade) else {
             continue;
+        };
+        // View writes the signs over half-blocks.
+        let source = if coarse {
+            pictures::unsigned(source)
+        } else {
+            source
         };
         if let Some((source, target)) = clipped(projection.pane, area, source) {
             list.push(Placement {

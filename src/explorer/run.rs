@@ -10,6 +10,7 @@ use crate::graphics::{BackEnd, Capabilities, HalfCell, Protocol, back_end, halfb
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use ratatui::style::{Color, Style};
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -246,12 +247,18 @@ impl Canvas {
 
     fn place_again(&mut self) -> io::Result<()> {
         self.back_end.reset();
-        self.terminal.clear()
+        self.clear()
     }
 
     fn start_afresh(&mut self) -> io::Result<()> {
         self.back_end.forget();
-        self.terminal.clear()
+        self.clear()
+    }
+
+    /// `Terminal::clear` would ask where the cursor is, and the answer would go to the thread that reads keys.
+    fn clear(&mut self) -> io::Result<()> {
+        let (columns, rows) = crossterm::terminal::size()?;
+        self.terminal.resize(Rect::new(0, 0, columns, rows))
     }
 }
 

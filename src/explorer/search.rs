@@ -84,7 +84,12 @@ mod tests {
     use super::*;
 
     fn classes() -> Vec<Class> {
-        let names = ["tench, Tinca tinca", "goldfish", "great white shark", "golden retriever"];
+        let names = [
+            "tench, Tinca tinca",
+            "goldfish",
+            "great white shark",
+            "golden retriever",
+        ];
         let class = |names: &&str| Class {
             id: String::new(),
             names: (*names).to_owned(),

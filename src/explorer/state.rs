@@ -2,7 +2,7 @@
 
 use super::camera::{Camera, Projection, Zoom, columns_for};
 use super::focus::{Colouring, Focus, strongest};
-use super::panes::Panes;
+use super::panes::{Panes, Wanted};
 use super::pictures::TileKeys;
 use super::search::Search;
 use crate::atlas::{Atlas, LayerAtlas, Level};
@@ -186,8 +186,11 @@ impl State {
             cell_pixels,
             ..
         } = self.screen;
-        let with_side = self.display.side && self.atlas.is_some();
-        Panes::of(columns, rows, cell_pixels, with_side)
+        let wanted = Wanted {
+            side: self.display.side && self.atlas.is_some(),
+            icon: self.screen.has_pictures(),
+        };
+        Panes::of(columns, rows, cell_pixels, wanted)
     }
 
     /// Between grid and screen.
@@ -207,9 +210,7 @@ impl State {
             .focus
             .map_or(Colouring::Supports, |focus| focus.colouring);
         match &self.overlay {
-            Some(Overlay::Search(search)) => {
-                search.class().map(|class| Focus { class, colouring })
-            }
+            Some(Overlay::Search(search)) => search.class().map(|class| Focus { class, colouring }),
             _ => self.focus,
         }
     }

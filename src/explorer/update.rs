@@ -3,7 +3,7 @@
 use super::Update;
 use super::action::{Action, Effect, Heading, Message};
 use super::camera::{Zoom, grid_from_layout, layout_from_grid};
-use super::focus::{Colouring, Focus, strongest};
+use super::focus::{Colouring, strongest};
 use super::pictures::TileKeys;
 use super::search::Search;
 use super::state::{Overlay, Stage, State};
@@ -307,16 +307,12 @@ fn intensify(state: &mut State, factor: f32) {
 
 /// Classes in the order of preference: by attribution to the cell under the cursor.
 fn preference(state: &State) -> Vec<ClassId> {
-    match (state.level(), state.cell()) {
-        (Some(level), Some(idx)) => {
-            let ranked = level.ranked_classes(idx);
-            ranked.into_iter().map(|(class, _)| class).collect()
-        }
-        _ => {
-            let n = state.atlas.as_ref().map_or(0, |atlas| atlas.classes.len());
-            (0..n as ClassId).collect()
-        }
+    if let (Some(level), Some(idx)) = (state.level(), state.cell()) {
+        let ranked = level.ranked_classes(idx);
+        return ranked.into_iter().map(|(class, _)| class).collect();
     }
+    let n = state.atlas.as_ref().map_or(0, |atlas| atlas.classes.len());
+    (0..n as ClassId).collect()
 }
 
 fn edit_search(state: &mut State, edit: impl FnOnce(&mut Search)) {
@@ -327,6 +323,19 @@ fn edit_search(state: &mut State, edit: impl FnOnce(&mut Search)) {
     if let Some(Overlay::Search(search)) = &mut state.overlay {
         edit(search);
         search.refresh(&atlas.classes, &order);
+    }
+}
+
+/// The search of an older snapshot on a new one; the bar stays on its class.
+fn search_again(state: &mut State) {
+    let chosen = match &state.overlay {
+        Some(Overlay::Search(search)) => search.class(),
+        _ => return,
+    };
+    edit_search(state, |_| {});
+    if let Some(Overlay::Search(search)) = &mut state.overlay {
+        let at = search.hits.iter().position(|hit| Some(hit.class) == chosen);
+        search.selected = at.unwrap_or(0);
     }
 }
 
@@ -367,9 +376,9 @@ fn search(state: &mut State, action: Action) {
 /// To the cell whose rank for the class is `by` after that of the cell under the cursor, round the ends.
 fn step_strongest(state: &mut State, by: i64) {
     let rank = match (state.level(), state.focus, state.cell()) {
-        (Some(level), Some(focus), Some(cell)) => strongest(level, focus)
-            .iter()
-            .position(|&idx| idx == cell),
+        (Some(level), Some(focus), Some(cell)) => {
+            strongest(level, focus).iter().position(|&idx| idx == cell)
+        }
         _ => None,
     };
     step_strongest_from(state, rank, by);
@@ -462,7 +471,9 @@ fn twin_cell(
     let level = &to.levels[to_level];
     let shared = |idx: usize| {
         let members = level.members_of(idx).iter();
-        members.filter(|&&s| wanted.contains(&origin(to, s))).count()
+        members
+            .filter(|&&s| wanted.contains(&origin(to, s)))
+            .count()
     };
     let best = (0..level.cells.len())
         .map(|idx| (shared(idx), std::cmp::Reverse(idx)))
@@ -531,9 +542,7 @@ pub fn replace_atlas(state: &mut State, atlas: Arc<Atlas>) {
     state.focus = state
         .focus
         .filter(|focus| usize::from(focus.class) < n_classes);
-    if let Some(Overlay::Search(_)) = state.overlay {
-        edit_search(state, |_| {});
-    }
+    search_again(state);
     if first {
         state.place = densest_place(state);
         let grid = state.level().map_or(1, |level| level.grid);
@@ -564,11 +573,4 @@ fn densest_place(state: &State) -> (f32, f32) {
         Some(layout_from_grid(cell.row, cell.col, level.grid))
     });
     densest.unwrap_or((0.5, 0.5))
-}
-
-/// A class to look at, by the caller's choice (a command line flag), as if it had been searched.
-pub fn look_at(state: &mut State, class: ClassId) {
-    let colouring = Colouring::Supports;
-    state.focus = Some(Focus { class, colouring });
-    step_strongest_from(state, None, 1);
 }

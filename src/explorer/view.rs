@@ -58,6 +58,7 @@ fn draw(state: &State, buf: &mut Buffer) -> Option<(u16, u16)> {
     let searching = matches!(state.overlay, Some(Overlay::Search(_)));
     if let Some(side) = panes.side {
         header::separator(&theme, &side, buf);
+        map::large_placeholder(state, &theme, side.icon, buf);
         minimap::draw(state, &theme, side.minimap, buf);
         if searching {
             cursor = classes::draw(state, &theme, side.text, buf);

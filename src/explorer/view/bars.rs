@@ -5,6 +5,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+/// Room for a number at least, so that lists below each other begin their bars in one column.
+const NUMBER_COLUMNS: u16 = 5;
+
 /// One line.
 #[derive(Debug, Clone)]
 pub(super) struct Bar {
@@ -44,7 +47,8 @@ pub(super) fn draw(bars: &[Bar], area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let number_width = bars.iter().map(|bar| width(&bar.number)).max().unwrap_or(0);
+    let longest = bars.iter().map(|bar| width(&bar.number)).max();
+    let number_width = longest.unwrap_or(0).max(NUMBER_COLUMNS);
     let room = area.width.saturating_sub(number_width + 2);
     let name_width = room * 11 / 20;
     let bar_width = room - name_width;

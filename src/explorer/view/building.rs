@@ -57,7 +57,13 @@ fn finished(stage: &Stage, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let x = put(buf, area, (area.x, area.y), "✓ ", theme.accent);
     let x = put(buf, area, (x, area.y), &stage.name, theme.plain);
     if stage.total > 0 {
-        put_right(buf, area, (x + 1, area.y), &grouped(stage.total), theme.faint);
+        put_right(
+            buf,
+            area,
+            (x + 1, area.y),
+            &grouped(stage.total),
+            theme.faint,
+        );
     }
 }
 

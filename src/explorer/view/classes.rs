@@ -66,7 +66,17 @@ fn hits(state: &State, theme: &Theme, search: &Search, area: Rect, buf: &mut Buf
     let first = first.min(search.hits.len().saturating_sub(rows));
     let shown = search.hits.iter().enumerate().skip(first).take(rows);
     for ((idx, hit), y) in shown.zip(area.y..) {
-        row(state, theme, (hit, idx == search.selected), Rect { y, height: 1, ..area }, buf);
+        row(
+            state,
+            theme,
+            (hit, idx == search.selected),
+            Rect {
+                y,
+                height: 1,
+                ..area
+            },
+            buf,
+        );
     }
 }
 
@@ -89,7 +99,13 @@ fn row(state: &State, theme: &Theme, (hit, chosen): (&Hit, bool), area: Rect, bu
         String::new()
     };
     let base = if chosen { theme.strong } else { theme.plain };
-    put(buf, area, (area.x, area.y), if chosen { "▌" } else { " " }, theme.accent);
+    put(
+        buf,
+        area,
+        (area.x, area.y),
+        if chosen { "▌" } else { " " },
+        theme.accent,
+    );
     let end = area.right().saturating_sub(width(&number) + 1);
     let usual = short_name(names).chars().count();
     let mut x = area.x + 2;

@@ -7,7 +7,7 @@ use crate::explorer::panes::{Panes, Side};
 use crate::explorer::state::{Overlay, State};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
+use ratatui::style::{Modifier, Style};
 
 /// Name and layers.
 pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
@@ -65,11 +65,15 @@ pub(super) fn rule(state: &State, theme: &Theme, panes: &Panes, buf: &mut Buffer
             put(buf, over_map, (middle as u16, area.y), "┴", theme.plain);
         }
     }
-    let grid = format!(
-        " {g} × {g} · {} ",
-        counted(level.cells.len() as u64, "cell"),
-        g = level.grid
-    );
+    let side = level.grid;
+    let grid = match state.shown_focus() {
+        // The legend needs the room.
+        Some(_) if over_map.width < 64 => format!(" {side} × {side} "),
+        _ => {
+            let cells = counted(level.cells.len() as u64, "cell");
+            format!(" {side} × {side} · {cells} ")
+        }
+    };
     let x = put(buf, over_map, (1, area.y), &grid, theme.plain);
     legend(state, theme, over_map, x + 1, buf);
     if let Some(side) = panes.side {
@@ -89,43 +93,37 @@ fn legend(state: &State, theme: &Theme, area: Rect, from: u16, buf: &mut Buffer)
     else {
         return;
     };
-    let influence = Influence::new(level, focus, state.display.intensity);
-    let (verb, style, scale) = match focus.colouring {
-        Colouring::Supports => (
-            "supports",
-            theme.plus,
-            format!("░▒▓█ {}", signed(influence.reference)),
-        ),
-        Colouring::Opposes => (
-            "opposes",
-            theme.minus,
-            format!("░▒▓█ {}", signed(-influence.reference)),
-        ),
-        Colouring::Both => (
-            "both signs",
-            theme.plain,
-            format!("−█▓▒░ ░▒▓█+ ±{:.2}", influence.reference),
-        ),
+    let reference = Influence::new(level, focus, state.display.intensity).reference;
+    let parts: Vec<(String, Style)> = match focus.colouring {
+        Colouring::Supports => vec![
+            ("supports ".to_owned(), theme.plus),
+            ("░▒▓█ ".to_owned(), theme.plus),
+            (signed(reference), theme.plus),
+        ],
+        Colouring::Opposes => vec![
+            ("opposes ".to_owned(), theme.minus),
+            ("░▒▓█ ".to_owned(), theme.minus),
+            (signed(-reference), theme.minus),
+        ],
+        Colouring::Both => vec![
+            ("−█▓▒░".to_owned(), theme.minus),
+            (" ".to_owned(), theme.plain),
+            ("░▒▓█+ ".to_owned(), theme.plus),
+            (format!("±{reference:.2}"), theme.plain),
+        ],
     };
-    let fixed = width(verb) + width(&scale) + 5;
+    let fixed: u16 = parts.iter().map(|(text, _)| width(text)).sum::<u16>() + 3;
     let room = area.right().saturating_sub(from + fixed);
     if room < 3 {
         return;
     }
     let name = cut(&atlas.class_name(focus.class), room);
-    let mut x = area.right().saturating_sub(width(&name) + fixed);
-    x = put(buf, area, (x, area.y), &format!(" {name} "), theme.strong);
-    x = put(buf, area, (x, area.y), verb, style);
-    if focus.colouring == Colouring::Both {
-        x = put(buf, area, (x, area.y), " ", theme.plain);
-        x = put(buf, area, (x, area.y), "−█▓▒░", theme.minus);
-        x = put(buf, area, (x, area.y), " ", theme.plain);
-        x = put(buf, area, (x, area.y), "░▒▓█+", theme.plus);
-        let reference = format!(" ±{:.2} ", influence.reference);
-        put(buf, area, (x, area.y), &reference, theme.plain);
-    } else {
-        put(buf, area, (x, area.y), &format!(" {scale} "), style);
+    let x = area.right().saturating_sub(width(&name) + fixed);
+    let mut x = put(buf, area, (x, area.y), &format!(" {name} "), theme.strong);
+    for (text, style) in parts {
+        x = put(buf, area, (x, area.y), &text, style);
     }
+    put(buf, area, (x, area.y), " ", theme.plain);
 }
 
 /// The line between map and side pane.

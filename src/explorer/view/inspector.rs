@@ -28,7 +28,13 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let images = format!(" of {}", counted(n_images, "image"));
     put(buf, area, (x, area.y), &images, theme.plain);
     let about = about_icon(atlas, level, idx);
-    put(buf, area, (area.x, area.y + 1), &cut(&about, area.width), theme.faint);
+    put(
+        buf,
+        area,
+        (area.x, area.y + 1),
+        &cut(&about, area.width),
+        theme.faint,
+    );
     let rest = Rect {
         y: area.y.saturating_add(2).min(area.bottom()),
         height: area.height.saturating_sub(2),
@@ -115,14 +121,17 @@ fn sections(state: &State, theme: &Theme, idx: usize, area: Rect, buf: &mut Buff
     let longest = ranked.iter().map(|(_, v)| v.abs()).fold(0.0, f32::max);
     // Bars too short to be seen say nothing.
     let least = 0.01 * longest;
-    let bar = |&(class, value): &(ClassId, f32)| attribution_bar(state, theme, class, value, longest);
-    let supporting = ranked.iter().filter(|(_, v)| *v > least);
-    let supporting: Vec<Bar> = supporting
-        .take(usize::from(shares.supports))
-        .map(bar)
-        .collect();
-    let opposing = ranked.iter().rev().filter(|(_, v)| *v < -least);
-    let opposing: Vec<Bar> = opposing.take(usize::from(shares.opposes)).map(bar).collect();
+    let bar =
+        |&(class, value): &(ClassId, f32)| attribution_bar(state, theme, class, value, longest);
+    let chosen = state.shown_focus().map(|focus| focus.class);
+    let bars = |classes: Vec<(ClassId, f32)>, lines: u16| -> Vec<Bar> {
+        let kept = with_chosen(classes, usize::from(lines), chosen);
+        kept.iter().map(bar).collect()
+    };
+    let supporting = ranked.iter().copied().filter(|(_, v)| *v > least);
+    let supporting = bars(supporting.collect(), shares.supports);
+    let opposing = ranked.iter().rev().copied().filter(|(_, v)| *v < -least);
+    let opposing = bars(opposing.collect(), shares.opposes);
     if !atlas.classes.is_empty() {
         sheet.section(theme, "supports", &supporting, shares.supports, buf);
         sheet.section(theme, "opposes", &opposing, shares.opposes, buf);
@@ -145,9 +154,25 @@ fn sections(state: &State, theme: &Theme, idx: usize, area: Rect, buf: &mut Buff
     }
 }
 
+/// The first `lines` classes; the chosen one in the place of the last when it comes later.
+fn with_chosen(
+    mut classes: Vec<(ClassId, f32)>,
+    lines: usize,
+    chosen: Option<ClassId>,
+) -> Vec<(ClassId, f32)> {
+    let at = classes.iter().position(|&(class, _)| Some(class) == chosen);
+    if let Some(at) = at.filter(|&at| at >= lines && lines > 0) {
+        classes.swap(at, lines - 1);
+    }
+    classes.truncate(lines);
+    classes
+}
+
 fn attribution_bar(state: &State, theme: &Theme, class: ClassId, value: f32, longest: f32) -> Bar {
     let name = state.atlas.as_ref().map(|atlas| atlas.class_name(class));
-    let chosen = state.shown_focus().is_some_and(|focus| focus.class == class);
+    let chosen = state
+        .shown_focus()
+        .is_some_and(|focus| focus.class == class);
     Bar {
         name: name.unwrap_or_default(),
         share: if longest > 0.0 {
@@ -175,10 +200,22 @@ impl Sheet {
         if self.airy {
             self.skip(1);
         }
-        put(buf, self.area, (self.area.x, self.area.y), title, theme.faint);
+        put(
+            buf,
+            self.area,
+            (self.area.x, self.area.y),
+            title,
+            theme.faint,
+        );
         self.skip(1);
         if bars.is_empty() {
-            put(buf, self.area, (self.area.x, self.area.y), "none", theme.plain);
+            put(
+                buf,
+                self.area,
+                (self.area.x, self.area.y),
+                "none",
+                theme.plain,
+            );
         }
         bars::draw(bars, self.area, buf);
         self.skip((bars.len() as u16).clamp(1, lines));
@@ -220,13 +257,21 @@ fn label_counts(
         rows.collect::<Vec<_>>()
     };
     if labels.is_empty() {
-        return ("predicted", named(predictions, &|class| atlas.class_name(class)));
+        return (
+            "predicted",
+            named(predictions, &|class| atlas.class_name(class)),
+        );
     }
     let label_name = |label: u16| {
         let label = usize::from(label);
         match atlas.images.label_class.get(label).copied().flatten() {
             Some(class) => atlas.class_name(class),
-            None => atlas.images.label_names.get(label).cloned().unwrap_or_default(),
+            None => atlas
+                .images
+                .label_names
+                .get(label)
+                .cloned()
+                .unwrap_or_default(),
         }
     };
     ("labels of the images", named(labels, &label_name))
@@ -248,5 +293,16 @@ mod tests {
             }
         }
         assert_eq!(shares(10, true).supports, 3);
+    }
+
+    #[test]
+    fn the_chosen_class_is_always_among_the_bars() {
+        let classes = vec![(7, 3.0), (5, 2.0), (9, 1.0), (1, 0.5)];
+        let kept = |chosen| with_chosen(classes.clone(), 2, chosen);
+        assert_eq!(kept(None), [(7, 3.0), (5, 2.0)]);
+        assert_eq!(kept(Some(7)), [(7, 3.0), (5, 2.0)]);
+        assert_eq!(kept(Some(1)), [(7, 3.0), (1, 0.5)]);
+        assert_eq!(kept(Some(4)), [(7, 3.0), (5, 2.0)]);
+        assert!(with_chosen(classes.clone(), 0, Some(1)).is_empty());
     }
 }

@@ -72,6 +72,16 @@ fn placeholder(state: &State, theme: &Theme, (rect, n, share): (Rect, u32, f32),
     }
 }
 
+/// In the side pane, where the large icon of the cell is still to come.
+pub(super) fn large_placeholder(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
+    let (Some(level), Some(idx)) = (state.level(), state.shown_cell()) else {
+        return;
+    };
+    if level.icons.steps.get(idx).is_none_or(|&steps| steps == 0) {
+        fill(buf, area, SHADES[0], theme.faint);
+    }
+}
+
 fn glyph(share: f32) -> char {
     let idx = (share * SHADES.len() as f32) as usize;
     SHADES[idx.min(SHADES.len() - 1)]
@@ -124,13 +134,7 @@ fn fill(buf: &mut Buffer, rect: Rect, glyph: char, style: Style) {
 }
 
 /// The strongest class of every cell, or of every few cells when they are small (the article's thinning).
-fn labels(
-    state: &State,
-    level: &Level,
-    projection: &Projection,
-    theme: &Theme,
-    buf: &mut Buffer,
-) {
+fn labels(state: &State, level: &Level, projection: &Projection, theme: &Theme, buf: &mut Buffer) {
     let Some(atlas) = &state.atlas else { return };
     let every_col = u32::from(LABEL_COLUMNS.div_ceil(projection.cell_columns));
     let every_row = u32::from(2u16.div_ceil(projection.cell_rows));
@@ -185,10 +189,9 @@ pub fn marks(state: &State, buf: &mut Buffer) {
     let influence = Influence::new(level, focus, state.display.intensity);
     for (idx, row, col) in visible_cells(level, &projection) {
         let drawn = level.icons.steps.get(idx).is_some_and(|&steps| steps > 0);
-        let (Some(sign), Some(rect)) = (
-            sign(influence.shade(idx)),
-            cell_rect(&projection, row, col),
-        ) else {
+        let (Some(sign), Some(rect)) =
+            (sign(influence.shade(idx)), cell_rect(&projection, row, col))
+        else {
             continue;
         };
         let at = (rect.x + rect.width / 2, rect.y + rect.height / 2);

@@ -20,7 +20,11 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
         return;
     };
     let dots = (u32::from(area.width) * 2, u32::from(area.height) * 4);
-    let Some(level) = layer.levels.iter().min_by_key(|level| level.grid.abs_diff(dots.0)) else {
+    let Some(level) = layer
+        .levels
+        .iter()
+        .min_by_key(|level| level.grid.abs_diff(dots.0))
+    else {
         return;
     };
     let densest = level.cells.iter().map(|c| c.n_samples).max().unwrap_or(1);

@@ -59,14 +59,14 @@ fn build(state: &State) -> String {
     let Some(stage) = state.stages.last() else {
         return "building".to_owned();
     };
-    let mut text = stage.name.clone();
-    if let Some(share) = stage.share() {
-        text.push_str(&format!(" {:.0} %", share * 100.0));
-    }
-    if let Some(eta) = stage.eta {
-        text.push_str(&format!(", {} left", duration(eta)));
-    }
-    text
+    let share = stage
+        .share()
+        .map(|share| format!(" {:.0} %", share * 100.0));
+    let left = stage.eta.map(|eta| format!(", {} left", duration(eta)));
+    [Some(stage.name.clone()), share, left]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What a protocol is called.
