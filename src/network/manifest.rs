@@ -43,8 +43,9 @@ pub struct Training {
     pub held_out: usize,
     /// Share of them that is classified rightly, 0..=1.
     pub accuracy: f64,
-    /// The same scenes without any planted feature.
-    pub accuracy_without_planted: f64,
+    /// The same for these images without any planted feature, where it was measured.
+    #[serde(default)]
+    pub accuracy_without_planted: Option<f64>,
 }
 
 impl Manifest {
