@@ -149,10 +149,6 @@ impl Springs {
         let n = now.len() as u64;
         for spring in &self.ends[self.starts[vertex]..self.starts[vertex + 1]] {
             let cycle = spring.phase.wrapping_add(epoch.wrapping_mul(spring.rate));
-            // As tail of the edge, half a cycle off: attraction only.
-            if cycle.wrapping_add(1 << 31) <= spring.rate {
-                forces.attract(&mut here, now[spring.other as usize], alpha);
-            }
             if cycle > spring.rate {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! Layout: seconds and quality of neighbours and maps, on generated activations or on a given `.npy`.
 //!
-//! `cargo bench --bench layout -- [--n 10000] [--depth 512] [--k 15] [--npy FILE] [--write FILE]`
+//! `cargo bench --bench layout -- [--n 10000] [--depth 512] [--k 15] [--min-dist 0.1] [--npy FILE] [--write FILE]`
 //!
 //! `--write` saves the generated activations, so that `peers/umap_learn.py` can run on the same numbers and
 //! print the same columns.
@@ -11,11 +11,12 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use atlascope::atlas::{LayoutMetric, LayoutRecipe};
-use atlascope::layout::{Points, curve::Curve, descent, graph, initial, neighbours, quality};
+use atlascope::layout::{Points, normalise, curve::Curve, descent, graph, initial, neighbours, quality};
 use atlascope::math::Rng;
 use atlascope::progress::Silent;
 use ndarray::Array2;
 use npyz::WriterBuilder;
+use std::collections::HashSet;
 use std::time::Instant;
 
 /// Queries on which recall and trustworthiness are measured.
@@ -96,7 +97,7 @@ fn main() {
     }
     let recipe = LayoutRecipe {
         n_neighbors: number("--k", 15),
-        min_dist: 0.1,
+        min_dist: given("--min-dist").map_or(0.1, |v| v.parse().unwrap()),
         metric: LayoutMetric::Cosine,
         n_epochs: number("--epochs", 0),
     };
@@ -140,4 +141,12 @@ fn measure(rows: &Array2<f32>, recipe: &LayoutRecipe, seed: u64) {
         "trust@15 {:.4}  recall@15 on the map {:.3}",
         found.trustworthiness, found.neighbour_recall
     );
+    let position = normalise(&raw.view());
+    for grid in [10, 20, 40] {
+        let bin = |v: f32| ((v * grid as f32) as usize).min(grid - 1);
+        let occupied: HashSet<(usize, usize)> =
+            position.rows().into_iter().map(|p| (bin(p[1]), bin(p[0]))).collect();
+        let share = 100.0 * occupied.len() as f32 / (grid * grid) as f32;
+        println!("occupied    {grid:3} × {grid:<3} {share:5.1} %");
+    }
 }

@@ -1,6 +1,6 @@
 """The peer of `cargo bench --bench layout`: umap-learn on the same activations, with the same columns.
 
-    python tests/benches/peers/umap_learn.py ACTIVATIONS.npy [--k 15] [--epochs 0] [--seed S] [--check]
+    python tests/benches/peers/umap_learn.py ACTIVATIONS.npy [--k 15] [--min-dist 0.1] [--epochs 0] [--seed S] [--check]
 
 Without --seed umap-learn runs in parallel and differs from run to run. --check compares the sampled
 trustworthiness used here with scikit-learn's on the first 2,000 rows.
@@ -51,10 +51,24 @@ def map_quality(rows, position, k, queries):
     return trust, hits / (len(queries) * k)
 
 
+def occupancy(position, grid):
+    """Share of a grid's squares that hold a point, after the article's percentile normalisation."""
+    cells = []
+    for axis in position.T:
+        low, high = np.percentile(axis, [1, 99])
+        low -= 0.1 * (high - low)
+        high += 0.1 * (high - low)
+        axis = np.clip(axis, low, high)
+        axis = (axis - axis.min()) / (axis.max() - axis.min())
+        cells.append(np.minimum((axis * grid).astype(int), grid - 1))
+    return len(set(zip(*cells))) / grid**2
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("activations")
     parser.add_argument("--k", type=int, default=15)
+    parser.add_argument("--min-dist", type=float, default=0.1)
     parser.add_argument("--epochs", type=int, default=0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--check", action="store_true")
@@ -67,7 +81,7 @@ def main():
     def reducer(**more):
         return umap.UMAP(
             n_neighbors=args.k,
-            min_dist=0.1,
+            min_dist=args.min_dist,
             metric="cosine",
             n_epochs=args.epochs or None,
             random_state=args.seed,
@@ -96,6 +110,8 @@ def main():
     position = timed("layout", lambda: reducer(precomputed_knn=knn).fit_transform(rows))
     trust, recall = map_quality(rows, position, 15, queries)
     print(f"trust@15 {trust:.4f}  recall@15 on the map {recall:.3f}")
+    for grid in (10, 20, 40):
+        print(f"occupied    {grid:3} x {grid:<3} {100 * occupancy(position, grid):5.1f} %")
     if args.check:
         from sklearn.manifold import trustworthiness
 
