@@ -11,7 +11,16 @@
 //! - [`pack`], [`model`]: channels in blocks, weights in the order of the tile, the graph with both
 //! - [`plan`]: which steps in which buffers, for one map size and one set of taps
 //! - [`conv`], [`pool`], [`pointwise`]: the operators on blocks, forward and back
+//! - [`Segment`]: all of it as one operator of candle
 //! - [`run`]: a plan over one image; [`tangent`]: attribution, which follows one position forward
+#![allow(
+    clippy::inline_always,
+    reason = "code must be inlined into the function that enables an instruction set, else it is compiled without"
+)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over the lanes of several arrays at once read best with an index, and become vectors"
+)]
 
 mod conv;
 mod model;
@@ -20,9 +29,11 @@ mod plan;
 mod pointwise;
 mod pool;
 mod run;
+mod segment;
 mod simd;
 mod tangent;
 
+pub use segment::Segment;
 pub use simd::Isa;
 
 use crate::atlas::Relaxation;

@@ -3,8 +3,10 @@
 use super::operators::{check, conv};
 use super::{assert_close, engines, max_error, noise, reference};
 use atlascope::atlas::{Class, Relaxation};
+use atlascope::network::kernels::Segment;
 use atlascope::network::ops::{Conv, Linear, Lrn, MaxPool};
 use atlascope::network::{Graph, NodeId, Op};
+use candle_core::Var;
 
 /// A graph with everything that a plan can get wrong: parts of 20 and 24 channels, a concatenation inside
 /// another, a part that others read as well, one that is read before its ReLU, and one that stands in two.
@@ -178,4 +180,25 @@ fn attribution_of_a_tangled_graph() {
             }
         }
     }
+}
+
+#[test]
+fn a_segment_is_a_candle_operator() {
+    let graph = tangle(7);
+    let tap = graph.find("outer").unwrap();
+    let engine = std::sync::Arc::new(engines(&graph).remove(0));
+    let images = Var::from_tensor(&noise(&[2, 3, 29, 31], 1)).unwrap();
+    let segment = Segment {
+        engine: engine.clone(),
+        tap,
+    };
+    let activation = images.apply_op1(segment).unwrap();
+    let weights = noise(activation.dims(), 2);
+    let objective = (activation * &weights).unwrap().sum_all().unwrap();
+    let gradients = objective.backward().unwrap();
+    let found = gradients.get(&images).unwrap();
+    let (_, expected) = engine
+        .vjp(&images, tap, &mut |_| Ok(weights.clone()))
+        .unwrap();
+    assert_close("segment", found, &expected, 1e-6);
 }

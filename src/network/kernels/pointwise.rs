@@ -162,7 +162,7 @@ impl Work for MapSpread<'_> {
 /// With d = k + a Σ x² over the window and a = alpha / size: y = x d^−β, and
 /// ∂yᵢ/∂xⱼ = δᵢⱼ dᵢ^−β − 2 a β xᵢ dᵢ^(−β−1) xⱼ for j in the window of i.
 pub(super) struct Lrn<'a> {
-    pub lrn: &'a ops::Lrn,
+    pub parameters: &'a ops::Lrn,
     pub channels: usize,
     pub pixels: usize,
     pub x: &'a [f32],
@@ -188,7 +188,7 @@ impl Work for Lrn<'_> {
     #[inline(always)]
     fn run(self) {
         let pixels = self.pixels;
-        let mut lines = Lines::new(self.lrn, self.channels);
+        let mut lines = Lines::new(self.parameters, self.channels);
         match self.task {
             LrnTask::Forward(y) => {
                 for pixel in 0..pixels {

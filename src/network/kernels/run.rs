@@ -73,6 +73,18 @@ fn pair(buffers: &mut [Vec<f32>], from: View, to: View) -> (&[f32], &mut [f32]) 
     }
 }
 
+/// For each input of a concatenation at `whole`: where it stands and where its part is.
+fn parts(node: &Node, whole: View, places: &[Option<View>]) -> Vec<(View, View)> {
+    let mut start = whole.start;
+    let mut parts = Vec::with_capacity(node.inputs.len());
+    for from in node.inputs.iter().filter_map(|&input| places[input]) {
+        let (buffer, len) = (whole.buffer, from.len);
+        parts.push((from, View { buffer, start, len }));
+        start += len;
+    }
+    parts
+}
+
 impl Runner<'_> {
     /// Runs all steps on one image, `planes` being the start node's channels × pixels. `seen` gets each
     /// computed node with its values right after its step; `tape`, when given, what the way back needs.
@@ -180,7 +192,7 @@ impl Runner<'_> {
             }),
             Step::Lrn(lrn) => {
                 isa.run(Lrn {
-                    lrn,
+                    parameters: lrn,
                     channels: node.slots.channels(),
                     pixels: input_size[0] * input_size[1],
                     x,
@@ -203,25 +215,13 @@ impl Runner<'_> {
 
     /// Copies those inputs of a concatenation that were not computed in their place.
     fn gather(&self, workspace: &mut Workspace, node: &Node, to: View) {
-        for (from, part) in self.parts(node, to, &self.plan.places) {
+        for (from, part) in parts(node, to, &self.plan.places) {
             if from != part {
                 let (from, to) = pair(&mut workspace.values, from, part);
                 let add = false;
                 self.mode.isa.run(Move { from, to, add });
             }
         }
-    }
-
-    /// For each input of a concatenation at `whole`: where it stands and where its part is.
-    fn parts(&self, node: &Node, whole: View, places: &[Option<View>]) -> Vec<(View, View)> {
-        let mut start = whole.start;
-        let mut parts = Vec::with_capacity(node.inputs.len());
-        for from in node.inputs.iter().filter_map(|&input| places[input]) {
-            let (buffer, len) = (whole.buffer, from.len);
-            parts.push((from, View { buffer, start, len }));
-            start += len;
-        }
-        parts
     }
 
     /// Pulls the tap's cotangent (channels × pixels) back to the start node, into `gradient`
@@ -283,6 +283,18 @@ impl Runner<'_> {
         false
     }
 
+    /// Adds the cotangents of those inputs of a concatenation that were not computed in their place.
+    fn scatter(&self, workspace: &mut Workspace, node: &Node, whole: View, written: &mut [bool]) {
+        let parts = parts(node, whole, &self.plan.gradients);
+        for (&input, (to, part)) in node.inputs.iter().zip(parts) {
+            if to != part {
+                let add = self.adds(workspace, input, written);
+                let (from, to) = pair(&mut workspace.gradients, part, to);
+                self.mode.isa.run(Move { from, to, add });
+            }
+        }
+    }
+
     fn step_back(
         &self,
         workspace: &mut Workspace,
@@ -295,14 +307,7 @@ impl Runner<'_> {
             return;
         };
         if matches!(node.step, Step::Concat) {
-            let parts = self.parts(node, from, &self.plan.gradients);
-            for (&input, (to, part)) in node.inputs.iter().zip(parts) {
-                if to != part {
-                    let add = self.adds(workspace, input, written);
-                    let (from, to) = pair(&mut workspace.gradients, part, to);
-                    self.mode.isa.run(Move { from, to, add });
-                }
-            }
+            self.scatter(workspace, node, from, written);
             return;
         }
         let input = node.inputs[0];
@@ -363,7 +368,7 @@ impl Runner<'_> {
             }
             (Step::MapMean, _) => isa.run(MapSpread { pixels, g, gx, add }),
             (Step::Lrn(lrn), Record::Values(x)) => isa.run(Lrn {
-                lrn,
+                parameters: lrn,
                 channels: node.slots.channels(),
                 pixels,
                 x,

@@ -6,7 +6,7 @@
 //! forward pass of the layers above that all positions of an image share.
 
 use super::conv::{Finish, Geometry, Mode, convolve};
-use super::model::{Node, Step};
+use super::model::{Conv, Node, Step};
 use super::plan::Planned;
 use super::pointwise::{Lrn, LrnTask, MapMean, Mask, to_planes};
 use super::pool::{Window, mean_share};
@@ -137,9 +137,8 @@ impl Tangents<'_> {
             return concat(regions, self.runner.nodes, &node.inputs, y);
         }
         let input = node.inputs[0];
-        let (from, x) = (regions.at[input], &regions.values[input]);
+        let from = regions.at[input];
         let size = self.runner.plan.sizes[step.out];
-        let blocks = node.slots.blocks;
         let region = match &node.step {
             Step::Conv(conv) => from.seen_by(&conv.window, size),
             Step::MaxPool(window) | Step::MeanPool(window, _) => from.seen_by(window, size),
@@ -149,40 +148,65 @@ impl Tangents<'_> {
             },
             _ => from,
         };
-        y.resize(blocks * region.pixels() * LANES, 0.0);
+        y.resize(node.slots.blocks * region.pixels() * LANES, 0.0);
         if region.pixels() == 0 || from.pixels() == 0 {
             y.fill(0.0);
-            return region;
+        } else if let Step::Conv(conv) = &node.step {
+            let x = &regions.values[input];
+            self.conv(conv, (from, x), (region, y), &mut regions.scratch);
+            if let Record::Signs(bits) = record {
+                let map = size;
+                self.runner.mode.isa.run(MaskRegion {
+                    map,
+                    region,
+                    bits,
+                    y,
+                });
+            }
+        } else {
+            let x = &regions.values[input];
+            self.rest(step, record, (from, x), (region, y));
         }
-        let map = self.runner.plan.sizes[input];
+        region
+    }
+
+    /// A small convolution with zeros around the region.
+    fn conv(
+        &self,
+        conv: &Conv,
+        (from, x): (Region, &[f32]),
+        (region, y): (Region, &mut [f32]),
+        scratch: &mut Vec<f32>,
+    ) {
+        let at = Geometry {
+            input: from.size,
+            before: [0, 1].map(|axis| {
+                let first = region.start[axis] * conv.window.stride[axis];
+                (from.start[axis] + conv.window.pads[axis]) as isize - first as isize
+            }),
+            output: region.size,
+            stride: conv.window.stride,
+        };
+        let mode = Mode {
+            parallel: false,
+            ..self.runner.mode
+        };
+        convolve(mode, &conv.packed, &at, x, (y, Finish::Plain), scratch);
+    }
+
+    /// Everything but convolutions and concatenations, on regions that are not empty.
+    fn rest(
+        &self,
+        step: Planned,
+        record: &Record,
+        (from, x): (Region, &[f32]),
+        (region, y): (Region, &mut [f32]),
+    ) {
+        let node = &self.runner.nodes[step.node];
+        let size = self.runner.plan.sizes[step.out];
+        let map = self.runner.plan.sizes[node.inputs[0]];
         let isa = self.runner.mode.isa;
         match (&node.step, record) {
-            (Step::Conv(conv), record) => {
-                let at = Geometry {
-                    input: from.size,
-                    before: [0, 1].map(|axis| {
-                        let first = region.start[axis] * conv.window.stride[axis];
-                        (from.start[axis] + conv.window.pads[axis]) as isize - first as isize
-                    }),
-                    output: region.size,
-                    stride: conv.window.stride,
-                };
-                let mode = Mode {
-                    parallel: false,
-                    ..self.runner.mode
-                };
-                let target = (&mut y[..], Finish::Plain);
-                convolve(mode, &conv.packed, &at, x, target, &mut regions.scratch);
-                if let Record::Signs(bits) = record {
-                    let map = size;
-                    isa.run(MaskRegion {
-                        map,
-                        region,
-                        bits,
-                        y,
-                    });
-                }
-            }
             (Step::Relu, Record::Signs(bits)) => {
                 y.copy_from_slice(x);
                 isa.run(MaskRegion {
@@ -229,7 +253,7 @@ impl Tangents<'_> {
                 let mut here = vec![0.0; x.len()];
                 cut(primal, map, from, &mut here);
                 isa.run(Lrn {
-                    lrn,
+                    parameters: lrn,
                     channels: node.slots.channels(),
                     pixels: from.pixels(),
                     x: &here,
@@ -238,7 +262,6 @@ impl Tangents<'_> {
             }
             _ => {}
         }
-        region
     }
 }
 
