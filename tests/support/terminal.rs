@@ -60,7 +60,7 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let writer: Writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
-        let screen = vt100::Parser::new(rows, columns, 0);
+        let screen = vt100::Parser::new(size_of(rows), size_of(columns), 0);
         let state = Arc::new(Mutex::new(State { screen, raw: Vec::new(), answered: 0 }));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (shared, answers) = (Arc::clone(&state), Arc::clone(&writer));
@@ -144,7 +144,7 @@ impl Terminal {
     pub fn resize(&self, (columns, rows): (u16, u16)) {
         let size = PtySize { rows, cols: columns, pixel_width: columns * 8, pixel_height: rows * 16 };
         self.master.resize(size).unwrap();
-        self.state.lock().unwrap().screen.screen_mut().set_size(rows, columns);
+        self.state.lock().unwrap().screen.screen_mut().set_size(size_of(rows), size_of(columns));
     }
 }
 
@@ -198,4 +198,8 @@ fn answer(raw: &[u8], from: usize, personality: Personality) -> (Vec<u8>, usize)
         }
     }
     (replies, at)
+}
+
+fn size_of(n: u16) -> std::num::NonZeroU16 {
+    std::num::NonZeroU16::new(n).unwrap()
 }
