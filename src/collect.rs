@@ -74,7 +74,9 @@ pub enum CollectError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// An activation is not a number.
-    #[error("layer {layer} gives NaN or infinity for image {image}; the weights or the preprocessing are wrong")]
+    #[error(
+        "layer {layer} gives NaN or infinity for image {image}; the weights or the preprocessing are wrong"
+    )]
     NotFinite {
         /// The layer.
         layer: String,
@@ -89,7 +91,10 @@ pub enum CollectError {
 /// As [`CollectError`].
 pub fn collect(plan: &Plan<'_>, batch: &[Prepared]) -> Result<Chunk, CollectError> {
     let outputs = forward(plan.network, plan.layers, batch)?;
-    let mut chunk = Chunk { image: batch.iter().map(|p| p.image).collect(), ..Chunk::default() };
+    let mut chunk = Chunk {
+        image: batch.iter().map(|p| p.image).collect(),
+        ..Chunk::default()
+    };
     chunk.prediction = match plan.network.logits {
         Some(_) => predictions(&outputs[plan.layers.len()])?,
         None => vec![None; batch.len()],
@@ -99,8 +104,13 @@ pub fn collect(plan: &Plan<'_>, batch: &[Prepared]) -> Result<Chunk, CollectErro
             .par_iter()
             .enumerate()
             .map(|(idx, prepared)| {
-                let activation = outputs[layer_idx].narrow(0, idx, 1).map_err(NetworkError::from)?;
-                let mut rng = Rng::stream(plan.seed, (u64::from(prepared.image) << 8) | layer.id.0 as u64);
+                let activation = outputs[layer_idx]
+                    .narrow(0, idx, 1)
+                    .map_err(NetworkError::from)?;
+                let mut rng = Rng::stream(
+                    plan.seed,
+                    (u64::from(prepared.image) << 8) | layer.id.0 as u64,
+                );
                 sample(plan, layer, prepared, &activation, &mut rng)
             })
             .collect();
@@ -113,19 +123,43 @@ pub fn collect(plan: &Plan<'_>, batch: &[Prepared]) -> Result<Chunk, CollectErro
 ///
 /// # Errors
 /// Those of [`Network::forward`].
-pub fn forward(network: &Network, layers: &[Layer], batch: &[Prepared]) -> Result<Vec<Tensor>, NetworkError> {
-    run(network, layers.iter().map(|layer| layer.id).chain(network.logits).collect(), batch)
+pub fn forward(
+    network: &Network,
+    layers: &[Layer],
+    batch: &[Prepared],
+) -> Result<Vec<Tensor>, NetworkError> {
+    run(
+        network,
+        layers
+            .iter()
+            .map(|layer| layer.id)
+            .chain(network.logits)
+            .collect(),
+        batch,
+    )
 }
 
 /// Activations of `layers` alone; nothing above the deepest of them is computed.
 ///
 /// # Errors
 /// Those of [`Network::forward`].
-pub fn forward_layers(network: &Network, layers: &[Layer], batch: &[Prepared]) -> Result<Vec<Tensor>, NetworkError> {
-    run(network, layers.iter().map(|layer| layer.id).collect(), batch)
+pub fn forward_layers(
+    network: &Network,
+    layers: &[Layer],
+    batch: &[Prepared],
+) -> Result<Vec<Tensor>, NetworkError> {
+    run(
+        network,
+        layers.iter().map(|layer| layer.id).collect(),
+        batch,
+    )
 }
 
-fn run(network: &Network, taps: Vec<NodeId>, batch: &[Prepared]) -> Result<Vec<Tensor>, NetworkError> {
+fn run(
+    network: &Network,
+    taps: Vec<NodeId>,
+    batch: &[Prepared],
+) -> Result<Vec<Tensor>, NetworkError> {
     let side = network.input.size;
     let mut pixels = Vec::with_capacity(batch.len() * 3 * side * side);
     for prepared in batch {
@@ -156,16 +190,28 @@ fn sample(
     let flat = activation.flatten_all().map_err(NetworkError::from)?;
     let values = flat.to_vec1::<f32>().map_err(NetworkError::from)?;
     if values.iter().any(|v| !v.is_finite()) {
-        return Err(CollectError::NotFinite { layer: layer.name.clone(), image: prepared.image });
+        return Err(CollectError::NotFinite {
+            layer: layer.name.clone(),
+            image: prepared.image,
+        });
     }
-    let positions = draw_positions(rows, cols, prepared.positions as usize, plan.exclude_edges, rng);
+    let positions = draw_positions(
+        rows,
+        cols,
+        prepared.positions as usize,
+        plan.exclude_edges,
+        rng,
+    );
     let n_positions = rows * cols;
     let at = |n: usize, channel: usize| {
         let (row, col) = positions[n];
         values[channel * n_positions + row * cols + col]
     };
     let attributions = match plan.network.logits {
-        Some(_) => plan.network.attribution(layer.id, activation, &positions, plan.relaxation)?.mapv(f16::from_f32),
+        Some(_) => plan
+            .network
+            .attribution(layer.id, activation, &positions, plan.relaxation)?
+            .mapv(f16::from_f32),
         None => Array2::zeros((positions.len(), 0)),
     };
     let mean = |channel: usize| {
@@ -183,9 +229,23 @@ fn sample(
 }
 
 /// Draws up to `n` distinct positions of a `rows` × `cols` layer, sorted by row and column.
-fn draw_positions(rows: usize, cols: usize, n: usize, exclude_edges: bool, rng: &mut Rng) -> Vec<(usize, usize)> {
-    let inner = |size: usize| if exclude_edges && size >= 3 { 1..size - 1 } else { 0..size };
-    let mut all: Vec<(usize, usize)> = inner(rows).flat_map(|row| inner(cols).map(move |col| (row, col))).collect();
+fn draw_positions(
+    rows: usize,
+    cols: usize,
+    n: usize,
+    exclude_edges: bool,
+    rng: &mut Rng,
+) -> Vec<(usize, usize)> {
+    let inner = |size: usize| {
+        if exclude_edges && size >= 3 {
+            1..size - 1
+        } else {
+            0..size
+        }
+    };
+    let mut all: Vec<(usize, usize)> = inner(rows)
+        .flat_map(|row| inner(cols).map(move |col| (row, col)))
+        .collect();
     let n = n.min(all.len());
     for idx in 0..n {
         let other = idx + rng.below(all.len() - idx);
@@ -220,7 +280,8 @@ pub(crate) fn stack<'a, T: Copy + 'a>(parts: impl Iterator<Item = &'a Array2<T>>
         values.extend(part.iter().copied());
     }
     // Equal widths hold by construction: every part comes from the same layer of the same network.
-    Array2::from_shape_vec((n_rows, n_cols), values).unwrap_or_else(|_| unreachable!("parts of one layer differ in width"))
+    Array2::from_shape_vec((n_rows, n_cols), values)
+        .unwrap_or_else(|_| unreachable!("parts of one layer differ in width"))
 }
 
 #[cfg(test)]
@@ -233,7 +294,11 @@ mod tests {
         let positions = draw_positions(14, 14, 40, true, &mut rng);
         assert_eq!(positions.len(), 40);
         assert!(positions.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(positions.iter().all(|&(r, c)| (1..13).contains(&r) && (1..13).contains(&c)));
+        assert!(
+            positions
+                .iter()
+                .all(|&(r, c)| (1..13).contains(&r) && (1..13).contains(&c))
+        );
         assert_eq!(draw_positions(4, 4, 40, true, &mut rng).len(), 4);
         assert_eq!(draw_positions(2, 2, 40, true, &mut rng).len(), 4);
     }
@@ -246,6 +311,9 @@ mod tests {
             counts[(row - 1) * 3 + col - 1] += 1;
         }
         // 1000 expected each; five standard deviations are 149.
-        assert!(counts.iter().all(|&n| (851..1149).contains(&n)), "{counts:?}");
+        assert!(
+            counts.iter().all(|&n| (851..1149).contains(&n)),
+            "{counts:?}"
+        );
     }
 }

@@ -281,6 +281,7 @@ impl Network {
                 "position {row}, {col} lies outside the {rows} × {cols} map"
             )));
         }
+        self.graph.between(tap, &[logits])?;
         if let Some(engine) = self.engine() {
             return engine.attribution((tap, logits), activation, positions, relaxation);
         }

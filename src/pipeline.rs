@@ -37,14 +37,33 @@ pub struct Stage {
 }
 
 /// Images → activations, attributions, predictions.
-pub const COLLECT: Stage =
-    Stage { name: "collect activations", unit: "images", key: "collect", weight: 0.3 };
+pub const COLLECT: Stage = Stage {
+    name: "collect activations",
+    unit: "images",
+    key: "collect",
+    weight: 0.3,
+};
 /// Activations → positions on the map.
-pub const LAYOUT: Stage = Stage { name: "lay out", unit: "epochs", key: "layout", weight: 0.1 };
+pub const LAYOUT: Stage = Stage {
+    name: "lay out",
+    unit: "epochs",
+    key: "layout",
+    weight: 0.1,
+};
 /// Directions → icons.
-pub const ICONS: Stage = Stage { name: "draw icons", unit: "icon steps", key: "icons", weight: 0.45 };
+pub const ICONS: Stage = Stage {
+    name: "draw icons",
+    unit: "icon steps",
+    key: "icons",
+    weight: 0.45,
+};
 /// Every position of every image → its cell.
-pub const LOCATE: Stage = Stage { name: "locate positions", unit: "images", key: "locate", weight: 0.15 };
+pub const LOCATE: Stage = Stage {
+    name: "locate positions",
+    unit: "images",
+    key: "locate",
+    weight: 0.15,
+};
 
 /// All stages in the order in which a build passes them.
 pub const STAGES: [Stage; 4] = [COLLECT, LAYOUT, ICONS, LOCATE];

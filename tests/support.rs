@@ -1,13 +1,13 @@
 //! What several test modules need.
 
-pub mod terminal;
+pub(crate) mod terminal;
 
 use std::path::PathBuf;
 
 /// The folder with trained networks and photographs (`ATLASCOPE_DATA`), or `None` with a line that says what is
 /// skipped.
 #[allow(dead_code, reason = "used by the modules that need real data")]
-pub fn data(what: &str) -> Option<PathBuf> {
+pub(crate) fn data(what: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("ATLASCOPE_DATA").map(PathBuf::from);
     match folder.and_then(|folder| folder.canonicalize().ok()) {
         Some(folder) => Some(folder),

@@ -36,7 +36,9 @@ pub(super) enum Command {
     #[cfg(feature = "build")]
     TrainDemo(TrainDemoArgs),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  atlascope completions bash > ~/.local/share/bash-completion/completions/atlascope")]
+    #[command(
+        after_help = "Example:\n  atlascope completions bash > ~/.local/share/bash-completion/completions/atlascope"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -357,8 +359,14 @@ pub(super) struct TrainDemoArgs {
 }
 
 fn parse_cell(text: &str) -> Result<(u32, u32), String> {
-    let number = |part: &str| part.trim().parse::<u32>().map_err(|_| format!("{part:?} is not a number"));
-    let (row, col) = text.split_once(',').ok_or("a cell is ROW,COL, for example 12,7")?;
+    let number = |part: &str| {
+        part.trim()
+            .parse::<u32>()
+            .map_err(|_| format!("{part:?} is not a number"))
+    };
+    let (row, col) = text
+        .split_once(',')
+        .ok_or("a cell is ROW,COL, for example 12,7")?;
     Ok((number(row)?, number(col)?))
 }
 

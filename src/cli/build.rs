@@ -5,8 +5,8 @@ use super::interrupt::Interrupt;
 use super::progress::Report;
 use super::{Failure, networks, output};
 use crate::atlas::{
-    AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe, ObjectiveForm, Recipe, Relaxation,
-    Source, TransformForm,
+    AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe, ObjectiveForm,
+    Recipe, Relaxation, Source, TransformForm,
 };
 use crate::images::{Folder, ImageSet as _, labels::LabelTable};
 use crate::network::{Compute, Layer, Network, NetworkError};
@@ -23,11 +23,27 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
     let positions = positions(args)?;
     let folders = folders(args)?;
     let (device, device_name) = networks::device(&args.device)?;
-    let compute = if args.reference { Compute::Reference } else { Compute::Auto };
-    let (network, default_layers) = networks::load(&args.network, args.weights.as_deref(), &device, compute)?;
-    let layers = layers(&network, if args.layer.is_empty() { &default_layers } else { &args.layer })?;
+    let compute = if args.reference {
+        Compute::Reference
+    } else {
+        Compute::Auto
+    };
+    let (network, default_layers) =
+        networks::load(&args.network, args.weights.as_deref(), &device, compute)?;
+    let layers = layers(
+        &network,
+        if args.layer.is_empty() {
+            &default_layers
+        } else {
+            &args.layer
+        },
+    )?;
     let recipe = recipe(args, &network, &layers, &folders, &positions, device_name);
-    let sources = folders.iter().zip(&positions).map(|(set, &positions)| Sourced { set, positions }).collect();
+    let sources = folders
+        .iter()
+        .zip(&positions)
+        .map(|(set, &positions)| Sourced { set, positions })
+        .collect();
     let job = Job {
         network: &network,
         layers,
@@ -60,13 +76,25 @@ pub(super) fn build_to(job: &Job<'_>, path: &Path) -> Result<(), Failure> {
     let atlas = result.map_err(|error| failure(error, &part))?;
     store::write(path, &atlas)?;
     workspace.remove().map_err(|error| failure(error, &part))?;
-    let skipped: u64 = atlas.recipe.sources.iter().map(|source| source.n_skipped).sum();
+    let skipped: u64 = atlas
+        .recipe
+        .sources
+        .iter()
+        .map(|source| source.n_skipped)
+        .sum();
     if skipped > 0 {
-        output::error_line("note", &format!("{skipped} images could not be read and were skipped"));
+        output::error_line(
+            "note",
+            &format!("{skipped} images could not be read and were skipped"),
+        );
     }
     let n_samples: usize = atlas.layers.iter().map(|layer| layer.samples.len()).sum();
     let n_bytes = std::fs::metadata(path).map_or(0, |meta| meta.len());
-    let text = format!("{n_samples} activations, {:.1} MB in {}", n_bytes as f64 / 1e6, path.display());
+    let text = format!(
+        "{n_samples} activations, {:.1} MB in {}",
+        n_bytes as f64 / 1e6,
+        path.display()
+    );
     output::error_line("atlas", &text);
     Ok(())
 }
@@ -80,24 +108,39 @@ fn part_of(path: &Path) -> PathBuf {
 /// Refuses to write where something is in the way, before any work is done.
 pub(super) fn check_output(path: &Path, force: bool) -> Result<(), Failure> {
     if path.is_dir() {
-        return Err(Failure::usage(format!("{} is a folder", path.display())).hint("give -o a file name, for example my.atlas"));
+        return Err(Failure::usage(format!("{} is a folder", path.display()))
+            .hint("give -o a file name, for example my.atlas"));
     }
     if path.exists() && !force {
-        return Err(Failure::failed(format!("{} exists", path.display())).hint("--force replaces it once the new one is complete"));
+        return Err(Failure::failed(format!("{} exists", path.display()))
+            .hint("--force replaces it once the new one is complete"));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     if !folder.is_dir() {
-        return Err(Failure::failed(format!("the folder {} does not exist", folder.display())));
+        return Err(Failure::failed(format!(
+            "the folder {} does not exist",
+            folder.display()
+        )));
     }
     Ok(())
 }
 
 /// What a failed build says, with the way to go on.
 pub(super) fn failure(error: PipelineError, part: &Path) -> Failure {
-    let resume = format!("what is finished is kept in {}; the same command goes on from there", part.display());
+    let resume = format!(
+        "what is finished is kept in {}; the same command goes on from there",
+        part.display()
+    );
     match error {
-        PipelineError::Interrupted(_) => Failure::interrupted("the build was interrupted").hint(resume),
-        PipelineError::InUse { .. } => Failure::from(error).hint("wait for it, or give another output"),
+        PipelineError::Interrupted(_) => {
+            Failure::interrupted("the build was interrupted").hint(resume)
+        }
+        PipelineError::InUse { .. } => {
+            Failure::from(error).hint("wait for it, or give another output")
+        }
         PipelineError::Io { .. } => Failure::from(error).hint(resume),
         PipelineError::BadStageFile { .. } => {
             let hint = format!("remove {} to start afresh", part.display());
@@ -124,13 +167,17 @@ fn folders(args: &BuildArgs) -> Result<Vec<Folder>, Failure> {
     let labels = args.labels.as_deref().map(LabelTable::read).transpose()?;
     let mut folders = Vec::new();
     for path in &args.images {
-        let mut folder = Folder::open(path, labels.as_ref())
-            .map_err(|error| Failure::from(error).hint("--images takes a folder of JPEG, PNG or WebP files"))?;
+        let mut folder = Folder::open(path, labels.as_ref()).map_err(|error| {
+            Failure::from(error).hint("--images takes a folder of JPEG, PNG or WebP files")
+        })?;
         if let Some(n) = args.max_images {
             folder = folder.thinned(n as usize);
         }
         if labels.is_some() && folder.n_labelled() == 0 {
-            output::error_line("note", &format!("no image under {} has a label in the table", path.display()));
+            output::error_line(
+                "note",
+                &format!("no image under {} has a label in the table", path.display()),
+            );
         }
         folders.push(folder);
     }
@@ -141,9 +188,11 @@ fn layers(network: &Network, names: &[String]) -> Result<Vec<Layer>, Failure> {
     let mut layers = Vec::new();
     for name in names {
         let layer = network.layer(name).map_err(|error| match error {
-            NetworkError::UnknownLayer { .. } => {
-                Failure { kind: super::Kind::Usage, error: error.into(), hints: Vec::new() }
-            }
+            NetworkError::UnknownLayer { .. } => Failure {
+                kind: super::Kind::Usage,
+                error: error.into(),
+                hints: Vec::new(),
+            },
             other => Failure::from(other),
         })?;
         layers.push(layer);
@@ -153,8 +202,14 @@ fn layers(network: &Network, names: &[String]) -> Result<Vec<Layer>, Failure> {
     if layers.is_empty() {
         return Err(Failure::usage("no layer was chosen").hint("give --layer NAME"));
     }
-    if let Some(layer) = layers.iter().find(|layer| layer.map_size.0 > 256 || layer.map_size.1 > 256) {
-        return Err(Failure::usage(format!("layer {} has more than 256 rows or columns", layer.name)));
+    if let Some(layer) = layers
+        .iter()
+        .find(|layer| layer.map_size.0 > 256 || layer.map_size.1 > 256)
+    {
+        return Err(Failure::usage(format!(
+            "layer {} has more than 256 rows or columns",
+            layer.name
+        )));
     }
     Ok(layers)
 }
@@ -169,7 +224,9 @@ fn recipe(
 ) -> Recipe {
     let source = |(folder, &positions): (&Folder, &u32)| {
         let path = Path::new(folder.name());
-        let own = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let own = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
         Source {
             name: own.unwrap_or_else(|| folder.name().to_owned()),
             path: (!args.no_image_paths).then(|| folder.name().to_owned()),
@@ -187,7 +244,10 @@ fn recipe(
         sources: folders.iter().zip(positions).map(source).collect(),
         layers: layers.iter().map(|layer| layer.name.clone()).collect(),
         grids,
-        collect: CollectRecipe { positions: positions[0], ..CollectRecipe::default() },
+        collect: CollectRecipe {
+            positions: positions[0],
+            ..CollectRecipe::default()
+        },
         layout: LayoutRecipe {
             n_neighbors: args.layout.neighbors,
             min_dist: args.layout.min_dist,

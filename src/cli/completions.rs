@@ -16,7 +16,9 @@ pub(super) fn man() -> Result<(), Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        let sub = sub.clone().bin_name(format!("atlascope {}", sub.get_name()));
+        let sub = sub
+            .clone()
+            .bin_name(format!("atlascope {}", sub.get_name()));
         let man = clap_mangen::Man::new(sub);
         man.render_name_section(&mut page)?;
         man.render_synopsis_section(&mut page)?;

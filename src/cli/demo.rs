@@ -25,7 +25,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     if args.real {
         let atlas = store::from_bytes(REAL, Path::new("inception_v1-mixed4d.atlas"))?;
         let (_keep_open, updates) = channel();
-        return explore::explore("InceptionV1 mixed4d", Some(Arc::new(atlas)), updates, args.protocol);
+        return explore::explore(
+            "InceptionV1 mixed4d",
+            Some(Arc::new(atlas)),
+            updates,
+            args.protocol,
+        );
     }
     if let Some(path) = &args.save {
         build::check_output(path, false)?;
@@ -41,7 +46,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
         let worker = scope.spawn(|| live(args, &interrupt, sender));
         let explored = explore::explore("synthetic world", None, updates, args.protocol);
         interrupt.ask();
-        let built = worker.join().unwrap_or_else(|_| Err(Failure::failed("the build panicked")));
+        let built = worker
+            .join()
+            .unwrap_or_else(|_| Err(Failure::failed("the build panicked")));
         explored.and(built)
     })
 }
@@ -65,8 +72,10 @@ fn live(args: &DemoArgs, interrupt: &Interrupt, updates: Sender<Update>) -> Resu
             Ok(())
         }
         Err(PipelineError::Interrupted(_)) => match &args.save {
-            Some(path) => Err(Failure::interrupted(format!("{} was not written", path.display()))
-                .hint("stay until the build is complete, or give --no-explore")),
+            Some(path) => Err(
+                Failure::interrupted(format!("{} was not written", path.display()))
+                    .hint("stay until the build is complete, or give --no-explore"),
+            ),
             None => Ok(()),
         },
         Err(error) => {
@@ -80,7 +89,10 @@ fn live(args: &DemoArgs, interrupt: &Interrupt, updates: Sender<Update>) -> Resu
 fn with_job<T>(args: &DemoArgs, work: impl FnOnce(&Job<'_>) -> T) -> Result<T, Failure> {
     let (device, device_name) = networks::device("cpu")?;
     let (network, names) = networks::load("demo", None, &device, Compute::Auto)?;
-    let layers = names.iter().map(|name| network.layer(name)).collect::<Result<Vec<_>, _>>()?;
+    let layers = names
+        .iter()
+        .map(|name| network.layer(name))
+        .collect::<Result<Vec<_>, _>>()?;
     let world = World::new(args.seed);
     let n = args.scenes as usize;
     let scenes = Scenes::new(world, n);
@@ -97,16 +109,33 @@ fn with_job<T>(args: &DemoArgs, work: impl FnOnce(&Job<'_>) -> T) -> Result<T, F
         layers: names,
         grids: vec![10, 20],
         collect: CollectRecipe::default(),
-        layout: LayoutRecipe { n_neighbors: 15, ..LayoutRecipe::default() },
+        layout: LayoutRecipe {
+            n_neighbors: 15,
+            ..LayoutRecipe::default()
+        },
         attribution: AttributionRecipe::default(),
-        icons: IconRecipe { size: ICON_SIZE, steps: args.steps, ..IconRecipe::default() },
+        icons: IconRecipe {
+            size: ICON_SIZE,
+            steps: args.steps,
+            ..IconRecipe::default()
+        },
         seed: args.seed,
         device: device_name,
         program: concat!("atlascope ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    let sources = vec![Sourced { set: &scenes, positions: 1 }];
+    let sources = vec![Sourced {
+        set: &scenes,
+        positions: 1,
+    }];
     let truth = Some(world.truth(n));
-    let job = Job { network: &network, layers, sources, recipe, truth, keep_activations: false };
+    let job = Job {
+        network: &network,
+        layers,
+        sources,
+        recipe,
+        truth,
+        keep_activations: false,
+    };
     Ok(work(&job))
 }
 
@@ -141,17 +170,32 @@ impl<'a> Live<'a> {
             started: Instant::now(),
             sent: None,
         };
-        Self { interrupt, state: Mutex::new(state) }
+        Self {
+            interrupt,
+            state: Mutex::new(state),
+        }
     }
 
     fn with(&self, change: impl FnOnce(&mut LiveState) -> bool) {
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self
+            .state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if change(&mut state) || state.sent.is_none_or(|at| at.elapsed() >= SEND_EVERY) {
             state.sent = Some(Instant::now());
             let left = state.total.saturating_sub(state.done);
-            let eta = (state.done > 0).then(|| state.started.elapsed().mul_f64(left as f64 / state.done as f64));
-            let update =
-                Update::Progress { stage: state.stage.clone(), done: state.done, total: state.total, eta };
+            let eta = (state.done > 0).then(|| {
+                state
+                    .started
+                    .elapsed()
+                    .mul_f64(left as f64 / state.done as f64)
+            });
+            let update = Update::Progress {
+                stage: state.stage.clone(),
+                done: state.done,
+                total: state.total,
+                eta,
+            };
             let _ = state.updates.send(update);
         }
     }

@@ -36,7 +36,11 @@ fn terminal(args: &DoctorArgs, text: &mut String) {
     };
     let yes = |value: bool| if value { "yes" } else { "no" };
     row(text, "name", &capabilities.terminal);
-    row(text, "multiplexer", capabilities.multiplexer.as_deref().unwrap_or("none"));
+    row(
+        text,
+        "multiplexer",
+        capabilities.multiplexer.as_deref().unwrap_or("none"),
+    );
     let pictures = match capabilities.protocol {
         Protocol::Kitty => "kitty graphics",
         Protocol::HalfBlock { true_colour: true } => "half-blocks, 24-bit colours",
@@ -49,7 +53,11 @@ fn terminal(args: &DoctorArgs, text: &mut String) {
     row(text, "character", format!("{width} × {height} pixels"));
     row(text, "24-bit colours", yes(capabilities.true_colour));
     row(text, "synchronized", yes(capabilities.synchronized));
-    let background = capabilities.background.map_or("not told".to_owned(), |[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}"));
+    let background = capabilities
+        .background
+        .map_or("not told".to_owned(), |[r, g, b]| {
+            format!("#{r:02x}{g:02x}{b:02x}")
+        });
     row(text, "background", background);
 }
 
@@ -62,10 +70,15 @@ fn terminal(_: &DoctorArgs, text: &mut String) {
 #[cfg(feature = "build")]
 fn compute(text: &mut String) {
     section(text, "compute");
-    let device = super::networks::device("auto").map_or_else(|failure| failure.error.to_string(), |(_, name)| name);
+    let device = super::networks::device("auto")
+        .map_or_else(|failure| failure.error.to_string(), |(_, name)| name);
     row(text, "device", device);
     row(text, "threads", rayon::current_num_threads());
-    row(text, "kernels", format!("{:?}", crate::network::kernels::Isa::best()));
+    row(
+        text,
+        "kernels",
+        format!("{:?}", crate::network::kernels::Isa::best()),
+    );
     row(text, "networks", super::networks::NAMES.join(", "));
 }
 

@@ -34,7 +34,14 @@ pub(super) fn explore(
 ) -> Result<(), Failure> {
     require_terminal()?;
     let capabilities = probe(protocol)?;
-    explorer::run(Source { initial, updates }, &Options { name: name.to_owned(), colour: !output::colours_unwanted(), capabilities })?;
+    explorer::run(
+        Source { initial, updates },
+        &Options {
+            name: name.to_owned(),
+            colour: !output::colours_unwanted(),
+            capabilities,
+        },
+    )?;
     Ok(())
 }
 
@@ -43,8 +50,10 @@ pub(super) fn require_terminal() -> Result<(), Failure> {
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         return Ok(());
     }
-    Err(Failure::failed("the explorer needs a terminal for input and output")
-        .hint("`atlascope show`, `info` and `export` work without one"))
+    Err(
+        Failure::failed("the explorer needs a terminal for input and output")
+            .hint("`atlascope show`, `info` and `export` work without one"),
+    )
 }
 
 /// Asks the terminal, with the user's choice on top.
@@ -60,7 +69,10 @@ pub(super) fn probe(protocol: Option<ProtocolArg>) -> Result<Capabilities, probe
 }
 
 fn title(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Watches the folder of a running build from a thread: new snapshots, and at the end the finished atlas beside it.
@@ -74,7 +86,11 @@ fn watch(part: &Path, updates: Sender<Update>) {
             std::thread::sleep(WATCH_EVERY);
             // The build removes the folder once the atlas is written beside it.
             let over = !part.exists();
-            let file = if over { finished.as_ref() } else { Some(&snapshot) };
+            let file = if over {
+                finished.as_ref()
+            } else {
+                Some(&snapshot)
+            };
             let Some(file) = file else { return };
             let now = modified(file);
             if now == seen && !over {
@@ -104,5 +120,7 @@ fn finished_path(part: &Path) -> Option<PathBuf> {
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|meta| meta.modified()).ok()
+    std::fs::metadata(path)
+        .and_then(|meta| meta.modified())
+        .ok()
 }

@@ -9,12 +9,20 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let atlas = open::read(&args.atlas)?;
     if let Some(path) = &args.png {
         if path.exists() && !args.force {
-            return Err(Failure::failed(format!("{} exists", path.display())).hint("--force replaces it"));
+            return Err(
+                Failure::failed(format!("{} exists", path.display())).hint("--force replaces it")
+            );
         }
         let layer = open::layer(&atlas, args.layer.as_deref())?;
         let level = open::level(layer, args.level, finest_with_icons)?;
         let (layer_idx, level_idx) = indices(&atlas, layer, level.grid);
-        export::png(&atlas, layer_idx, level_idx, &PictureOptions::default(), path)?;
+        export::png(
+            &atlas,
+            layer_idx,
+            level_idx,
+            &PictureOptions::default(),
+            path,
+        )?;
         output::error_line("wrote", &path.display().to_string());
     }
     if let Some(folder) = &args.html {
@@ -31,11 +39,20 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
 /// The finest level with an icon, else the coarsest level.
 pub(super) fn finest_with_icons(layer: &LayerAtlas) -> Option<&crate::atlas::Level> {
     let drawn = |level: &&crate::atlas::Level| level.icons.steps.iter().any(|&steps| steps > 0);
-    layer.levels.iter().rev().find(drawn).or(layer.levels.first())
+    layer
+        .levels
+        .iter()
+        .rev()
+        .find(drawn)
+        .or(layer.levels.first())
 }
 
 /// Where `layer` and its level of `grid` rows stand in `atlas`.
 pub(super) fn indices(atlas: &Atlas, layer: &LayerAtlas, grid: u32) -> (usize, usize) {
-    let level = layer.levels.iter().position(|level| level.grid == grid).unwrap_or_default();
+    let level = layer
+        .levels
+        .iter()
+        .position(|level| level.grid == grid)
+        .unwrap_or_default();
     (atlas.layer_idx(&layer.name).unwrap_or_default(), level)
 }

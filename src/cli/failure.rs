@@ -31,17 +31,29 @@ pub struct Failure {
 impl Failure {
     /// Wrong usage.
     pub fn usage(message: impl Display) -> Self {
-        Self { kind: Kind::Usage, error: anyhow::anyhow!("{message}"), hints: Vec::new() }
+        Self {
+            kind: Kind::Usage,
+            error: anyhow::anyhow!("{message}"),
+            hints: Vec::new(),
+        }
     }
 
     /// Something that did not work.
     pub fn failed(message: impl Display) -> Self {
-        Self { kind: Kind::Failed, error: anyhow::anyhow!("{message}"), hints: Vec::new() }
+        Self {
+            kind: Kind::Failed,
+            error: anyhow::anyhow!("{message}"),
+            hints: Vec::new(),
+        }
     }
 
     /// Stopped by a signal.
     pub fn interrupted(message: impl Display) -> Self {
-        Self { kind: Kind::Interrupted, error: anyhow::anyhow!("{message}"), hints: Vec::new() }
+        Self {
+            kind: Kind::Interrupted,
+            error: anyhow::anyhow!("{message}"),
+            hints: Vec::new(),
+        }
     }
 
     /// Adds a way out.
@@ -59,7 +71,11 @@ impl Failure {
             Kind::Interrupted => 130,
             Kind::BrokenPipe => return ExitCode::SUCCESS,
         };
-        let lead = if self.kind == Kind::Interrupted { "stopped" } else { "error" };
+        let lead = if self.kind == Kind::Interrupted {
+            "stopped"
+        } else {
+            "error"
+        };
         output::error_line(lead, &format!("{:#}", self.error));
         for hint in &self.hints {
             output::error_line("hint", hint);
@@ -72,9 +88,19 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
         let broken = error.chain().any(|cause| {
-            cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+            cause
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
         });
-        let kind = if broken { Kind::BrokenPipe } else { Kind::Failed };
-        Self { kind, error, hints: Vec::new() }
+        let kind = if broken {
+            Kind::BrokenPipe
+        } else {
+            Kind::Failed
+        };
+        Self {
+            kind,
+            error,
+            hints: Vec::new(),
+        }
     }
 }

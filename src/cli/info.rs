@@ -6,7 +6,9 @@ use crate::store;
 
 pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
     let atlas = open::read(&args.atlas)?;
-    let n_bytes = std::fs::metadata(open::file_of(&args.atlas)).ok().map(|meta| meta.len());
+    let n_bytes = std::fs::metadata(open::file_of(&args.atlas))
+        .ok()
+        .map(|meta| meta.len());
     if args.json {
         let mut summary = store::summary(&atlas);
         if let Some(object) = summary.as_object_mut() {

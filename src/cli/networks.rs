@@ -23,8 +23,10 @@ pub(super) fn load(
                 return Err(Failure::usage("inception_v1 needs its weights")
                     .hint("give --weights FILE, the BVLC GoogLeNet weights as safetensors"));
             };
-            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let network = inception_v1::load(&bytes, device).with_context(|| path.display().to_string())?;
+            let bytes =
+                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let network =
+                inception_v1::load(&bytes, device).with_context(|| path.display().to_string())?;
             (network, inception_v1::manifest()?.default_layers)
         }
         other => {
@@ -38,7 +40,8 @@ pub(super) fn load(
 /// The device called `name`, with the name that the recipe records.
 pub(super) fn device(name: &str) -> Result<(Device, String), Failure> {
     let index = |text: &str| {
-        text.parse::<usize>().map_err(|_| Failure::usage(format!("device number {text:?} is not a number")))
+        text.parse::<usize>()
+            .map_err(|_| Failure::usage(format!("device number {text:?} is not a number")))
     };
     let device = match name.split_once(':').unwrap_or((name, "0")) {
         ("auto", _) => Device::cuda_if_available(0).unwrap_or(Device::Cpu),
@@ -58,7 +61,10 @@ pub(super) fn device(name: &str) -> Result<(Device, String), Failure> {
     };
     let label = match &device {
         Device::Cpu => "cpu".to_owned(),
-        other if other.is_cuda() => format!("cuda:{}", name.split_once(':').map_or("0", |(_, number)| number)),
+        other if other.is_cuda() => format!(
+            "cuda:{}",
+            name.split_once(':').map_or("0", |(_, number)| number)
+        ),
         _ => "metal".to_owned(),
     };
     Ok((device, label))

@@ -45,7 +45,11 @@ impl Report {
             spoken: now,
             n_notes: 0,
         };
-        Self { interrupt, on_terminal: std::io::stderr().is_terminal(), state: Mutex::new(state) }
+        Self {
+            interrupt,
+            on_terminal: std::io::stderr().is_terminal(),
+            state: Mutex::new(state),
+        }
     }
 
     /// Ends the current stage with a line of what it did, and tells how many notes were swallowed.
@@ -53,13 +57,18 @@ impl Report {
         let mut state = self.lock();
         state.close(self.on_terminal);
         if state.n_notes > MAX_NOTES {
-            output::error_line("note", &format!("{} more like these", state.n_notes - MAX_NOTES));
+            output::error_line(
+                "note",
+                &format!("{} more like these", state.n_notes - MAX_NOTES),
+            );
         }
         state.n_notes = 0;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -75,7 +84,13 @@ impl State {
         if !self.name.is_empty() && (elapsed >= Duration::from_millis(300) || !on_terminal) {
             let (name, done, unit) = (&self.name, self.done, &self.unit);
             let time = elapsed.as_secs_f64();
-            output::error_line("done", &format!("{name}: {done} {unit} in {time:.1} s ({:.1}/s)", self.rate()));
+            output::error_line(
+                "done",
+                &format!(
+                    "{name}: {done} {unit} in {time:.1} s ({:.1}/s)",
+                    self.rate()
+                ),
+            );
         }
         self.name.clear();
     }
@@ -91,10 +106,15 @@ impl Progress for Report {
         state.spoken = state.started;
         if self.on_terminal {
             let plain = output::colours_unwanted();
-            let bar = if plain { "{bar:30}" } else { "{bar:30.cyan/dim}" };
+            let bar = if plain {
+                "{bar:30}"
+            } else {
+                "{bar:30.cyan/dim}"
+            };
             let template =
                 format!("{{msg:22}} {bar} {{pos}}/{{len}} {unit}  {{per_sec:>12}}  {{eta}} left");
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
+            let bar =
+                ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
             if let Ok(style) = ProgressStyle::with_template(&template) {
                 bar.set_style(style.progress_chars("━╸─"));
             }
@@ -111,7 +131,10 @@ impl Progress for Report {
             state.spoken = Instant::now();
             let left = state.total.saturating_sub(state.done) as f64 / state.rate().max(1e-9);
             let left = HumanDuration(Duration::from_secs_f64(left.min(1e7)));
-            let text = format!("{}: {}/{} {}, {left} left", state.name, state.done, state.total, state.unit);
+            let text = format!(
+                "{}: {}/{} {}, {left} left",
+                state.name, state.done, state.total, state.unit
+            );
             output::error_line("progress", &text);
         }
     }

@@ -20,7 +20,11 @@ pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
     let atlas = open::read(&args.atlas)?;
     let layer = open::layer(&atlas, args.layer.as_deref())?;
     let level = open::level(layer, args.level, |layer| {
-        if args.cell.is_some() { export::finest_with_icons(layer) } else { layer.levels.first() }
+        if args.cell.is_some() {
+            export::finest_with_icons(layer)
+        } else {
+            layer.levels.first()
+        }
     })?;
     match args.cell {
         Some((row, col)) => cell(args, &atlas, layer, level, (row, col)),
@@ -30,7 +34,10 @@ pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
 
 fn map(args: &ShowArgs, atlas: &Atlas, layer: &LayerAtlas, level: &Level) -> Result<(), Failure> {
     let (layer_idx, level_idx) = export::indices(atlas, layer, level.grid);
-    let options = PictureOptions { background: None, ..PictureOptions::default() };
+    let options = PictureOptions {
+        background: None,
+        ..PictureOptions::default()
+    };
     let picture = pictures::picture(atlas, layer_idx, level_idx, &options)?;
     print_picture(args, &picture, None)?;
     let n = layer.samples.len();
@@ -53,7 +60,10 @@ fn cell(
     (row, col): (u32, u32),
 ) -> Result<(), Failure> {
     let Some(idx) = level.cell_at(row, col) else {
-        let place = format!("cell {row},{col} of the {}×{} level holds no activations", level.grid, level.grid);
+        let place = format!(
+            "cell {row},{col} of the {}×{} level holds no activations",
+            level.grid, level.grid
+        );
         return Err(Failure::failed(place).hint(nearest_hint(level, row, col)));
     };
     if let Some(icon) = icon(atlas, layer, level, level.cells[idx])? {
@@ -82,15 +92,26 @@ fn icon(
         return Ok(None);
     };
     let tile = image::load_from_memory_with_format(&tile.png, image::ImageFormat::Png)
-        .map_err(|error| Failure::failed(format!("icon tile of {} in {}: {error}", layer.name, atlas.recipe.network)))?
+        .map_err(|error| {
+            Failure::failed(format!(
+                "icon tile of {} in {}: {error}",
+                layer.name, atlas.recipe.network
+            ))
+        })?
         .to_rgba8();
     let size = level.icons.size;
     let (x, y) = (cell.col % TILE_SIZE * size, cell.row % TILE_SIZE * size);
-    Ok(Some(image::imageops::crop_imm(&tile, x, y, size, size).to_image()))
+    Ok(Some(
+        image::imageops::crop_imm(&tile, x, y, size, size).to_image(),
+    ))
 }
 
 /// Prints a picture where there is a terminal for it.
-fn print_picture(args: &ShowArgs, picture: &RgbaImage, columns: Option<u16>) -> Result<(), Failure> {
+fn print_picture(
+    args: &ShowArgs,
+    picture: &RgbaImage,
+    columns: Option<u16>,
+) -> Result<(), Failure> {
     if !std::io::stdout().is_terminal() {
         return Ok(());
     }
@@ -105,7 +126,11 @@ fn print_picture(args: &ShowArgs, picture: &RgbaImage, columns: Option<u16>) -> 
     // A map fits the window in both directions, with a line left for the caption.
     let (width, height) = capabilities.cell_pixels;
     let fitting = u32::from(rows.saturating_sub(2)) * u32::from(height) / u32::from(width.max(1));
-    let columns = args.width.or(columns).unwrap_or(fitting as u16).clamp(1, window.max(1));
+    let columns = args
+        .width
+        .or(columns)
+        .unwrap_or(fitting as u16)
+        .clamp(1, window.max(1));
     if !oneshot::print(picture, columns, &capabilities)? {
         output::error_line("note", &format!("no picture: {}", capabilities.reason));
     }
@@ -119,16 +144,33 @@ fn describe(atlas: &Atlas, layer: &LayerAtlas, level: &Level, idx: usize) -> Str
         layer.name, cell.row, cell.col, level.grid, level.grid, cell.n_samples
     );
     let ranked = level.ranked_classes(idx);
-    let supporting = ranked.iter().take(N_CLASSES).filter(|(_, value)| *value > 0.0);
-    let opposing = ranked.iter().rev().take(N_CLASSES).filter(|(_, value)| *value < 0.0);
-    let largest = ranked.iter().map(|(_, value)| value.abs()).fold(f32::MIN_POSITIVE, f32::max);
-    for (name, classes) in [("supports", supporting.collect::<Vec<_>>()), ("opposes", opposing.collect())] {
+    let supporting = ranked
+        .iter()
+        .take(N_CLASSES)
+        .filter(|(_, value)| *value > 0.0);
+    let opposing = ranked
+        .iter()
+        .rev()
+        .take(N_CLASSES)
+        .filter(|(_, value)| *value < 0.0);
+    let largest = ranked
+        .iter()
+        .map(|(_, value)| value.abs())
+        .fold(f32::MIN_POSITIVE, f32::max);
+    for (name, classes) in [
+        ("supports", supporting.collect::<Vec<_>>()),
+        ("opposes", opposing.collect()),
+    ] {
         if !classes.is_empty() {
             let _ = writeln!(text, "{name}");
         }
         for (class, value) in classes {
             let bar = "█".repeat((value.abs() / largest * BAR).round() as usize);
-            let _ = writeln!(text, "  {value:>+8.3}  {:<28} {bar}", atlas.class_name(*class));
+            let _ = writeln!(
+                text,
+                "  {value:>+8.3}  {:<28} {bar}",
+                atlas.class_name(*class)
+            );
         }
     }
     text

@@ -17,7 +17,9 @@ pub(super) fn run(args: &TrainDemoArgs) -> Result<(), Failure> {
     report.finish();
     let result = match trained {
         Ok(result) => result,
-        Err(TrainError::Interrupted(_)) => return Err(Failure::interrupted("the training was interrupted")),
+        Err(TrainError::Interrupted(_)) => {
+            return Err(Failure::interrupted("the training was interrupted"));
+        }
         Err(error) => return Err(error.into()),
     };
     let mut text = format!("held-out accuracy {:.1} %\n", result.accuracy * 100.0);

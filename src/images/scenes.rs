@@ -16,7 +16,11 @@ pub struct Scenes {
 impl Scenes {
     /// The first `n` scenes of `world`.
     pub fn new(world: World, n: usize) -> Self {
-        Self { world, n, classes: World::classes() }
+        Self {
+            world,
+            n,
+            classes: World::classes(),
+        }
     }
 }
 
@@ -34,7 +38,9 @@ impl ImageSet for Scenes {
     }
 
     fn label(&self, idx: usize) -> Option<&str> {
-        self.classes.get(self.world.class(idx as u64)).map(|class| class.id.as_str())
+        self.classes
+            .get(self.world.class(idx as u64))
+            .map(|class| class.id.as_str())
     }
 
     fn load(&self, idx: usize) -> Result<RgbImage, DecodeError> {

@@ -4,7 +4,8 @@ use super::Job;
 use super::gather::Gathered;
 use super::workspace::Fingerprint;
 use crate::atlas::{
-    Atlas, Images, LayerAtlas, LayoutQuality, Level, Palette, Pca, Quantized, Samples, TOP_ATTRIBUTIONS, Truth,
+    Atlas, Images, LayerAtlas, LayoutQuality, Level, Palette, Pca, Quantized, Samples,
+    TOP_ATTRIBUTIONS, Truth,
 };
 use crate::collect::LayerChunk;
 use crate::featurevis::{Icon, sheet};
@@ -42,29 +43,64 @@ impl<'a> Draft<'a> {
     pub(super) fn new(job: &'a Job<'a>, gathered: Gathered) -> Self {
         let truth = job.truth.as_ref().map(|truth| Truth {
             planted: truth.planted.clone(),
-            present: gathered.global.iter().map(|&idx| truth.present[idx as usize]).collect(),
-            boxes: gathered.global.iter().map(|&idx| truth.boxes[idx as usize].clone()).collect(),
+            present: gathered
+                .global
+                .iter()
+                .map(|&idx| truth.present[idx as usize])
+                .collect(),
+            boxes: gathered
+                .global
+                .iter()
+                .map(|&idx| truth.boxes[idx as usize].clone())
+                .collect(),
         });
         let grids = job.recipe.grids.clone();
-        Self { job, gathered, grids, layers: Vec::new(), icons: Vec::new(), samples: Vec::new(), truth }
+        Self {
+            job,
+            gathered,
+            grids,
+            layers: Vec::new(),
+            icons: Vec::new(),
+            samples: Vec::new(),
+            truth,
+        }
     }
 
     /// The atlas as far as it is done.
     pub(super) fn snapshot(&mut self, complete: bool) -> Result<Arc<Atlas>, sheet::Error> {
         for idx in self.samples.len()..self.layers.len() {
-            self.samples.push(samples(self.job, &self.gathered.layers[idx], &self.layers[idx]));
+            self.samples.push(samples(
+                self.job,
+                &self.gathered.layers[idx],
+                &self.layers[idx],
+            ));
         }
         let mut recipe = self.job.recipe.clone();
         recipe.grids.clone_from(&self.grids);
         for (idx, source) in recipe.sources.iter_mut().enumerate() {
-            let n_images = self.gathered.images.source.iter().filter(|&&s| usize::from(s) == idx).count();
+            let n_images = self
+                .gathered
+                .images
+                .source
+                .iter()
+                .filter(|&&s| usize::from(s) == idx)
+                .count();
             source.n_images = n_images as u64;
             source.n_skipped = self.gathered.n_skipped[idx];
         }
         let images: Images = self.gathered.images.clone();
-        let layers = (0..self.layers.len()).map(|idx| self.layer(idx)).collect::<Result<_, _>>()?;
+        let layers = (0..self.layers.len())
+            .map(|idx| self.layer(idx))
+            .collect::<Result<_, _>>()?;
         let classes = self.job.network.classes.clone();
-        Ok(Arc::new(Atlas { recipe, classes, images, layers, truth: self.truth.clone(), complete }))
+        Ok(Arc::new(Atlas {
+            recipe,
+            classes,
+            images,
+            layers,
+            truth: self.truth.clone(),
+            complete,
+        }))
     }
 
     fn layer(&self, idx: usize) -> Result<LayerAtlas, sheet::Error> {
@@ -106,7 +142,9 @@ fn samples(job: &Job<'_>, chunk: &LayerChunk, arranged: &Arranged) -> Samples {
         col: chunk.col.clone(),
         position: arranged.position.clone(),
         pca: arranged.pca.clone(),
-        activations: job.keep_activations.then(|| chunk.activations.mapv(f16::from_f32)),
+        activations: job
+            .keep_activations
+            .then(|| chunk.activations.mapv(f16::from_f32)),
         ..Samples::default()
     };
     let (classes, values) = top_attributions(&chunk.attributions);
@@ -118,17 +156,26 @@ fn samples(job: &Job<'_>, chunk: &LayerChunk, arranged: &Arranged) -> Samples {
 fn top_attributions(attributions: &Array2<f16>) -> (Array2<u16>, Array2<f32>) {
     let (n, n_classes) = attributions.dim();
     let k = TOP_ATTRIBUTIONS.min(n_classes);
-    let rows: Vec<Vec<(u16, f16)>> =
-        (0..n).into_par_iter().map(|idx| strongest(&attributions.row(idx), k)).collect();
+    let rows: Vec<Vec<(u16, f16)>> = (0..n)
+        .into_par_iter()
+        .map(|idx| strongest(&attributions.row(idx), k))
+        .collect();
     let classes = Array2::from_shape_fn((n, k), |(row, rank)| rows[row][rank].0);
     let values = Array2::from_shape_fn((n, k), |(row, rank)| rows[row][rank].1.to_f32());
     (classes, values)
 }
 
 fn strongest(row: &ArrayView1<'_, f16>, k: usize) -> Vec<(u16, f16)> {
-    let mut ranked: Vec<(u16, f16)> = row.iter().enumerate().map(|(class, &value)| (class as u16, value)).collect();
+    let mut ranked: Vec<(u16, f16)> = row
+        .iter()
+        .enumerate()
+        .map(|(class, &value)| (class as u16, value))
+        .collect();
     let by_strength = |a: &(u16, f16), b: &(u16, f16)| {
-        b.1.to_f32().abs().total_cmp(&a.1.to_f32().abs()).then(a.0.cmp(&b.0))
+        b.1.to_f32()
+            .abs()
+            .total_cmp(&a.1.to_f32().abs())
+            .then(a.0.cmp(&b.0))
     };
     if k < ranked.len() {
         ranked.select_nth_unstable_by(k, by_strength);

@@ -51,35 +51,61 @@ pub(super) fn draw(
     let mut pace = Pace::new();
     for task in tasks.iter().filter(|task| !task.todo.is_empty()) {
         if recipe.whiten && whitenings[task.layer].is_none() {
-            let second_moment = math::moments::second_moment(&draft.gathered.layers[task.layer].activations.view());
+            let second_moment =
+                math::moments::second_moment(&draft.gathered.layers[task.layer].activations.view());
             whitenings[task.layer] = Some(math::whitening::inverse(&second_moment, RIDGE));
         }
-        draw_level(job, draft, task, whitenings[task.layer].as_ref(), &mut pace, progress, on_snapshot)?;
+        draw_level(
+            job,
+            draft,
+            task,
+            whitenings[task.layer].as_ref(),
+            &mut pace,
+            progress,
+            on_snapshot,
+        )?;
     }
     Ok(())
 }
 
-fn plan(job: &Job<'_>, workspace: &Workspace, draft: &mut Draft<'_>) -> Result<Vec<Task>, PipelineError> {
+fn plan(
+    job: &Job<'_>,
+    workspace: &Workspace,
+    draft: &mut Draft<'_>,
+) -> Result<Vec<Task>, PipelineError> {
     let mut tasks = Vec::new();
-    draft.icons = draft.layers.iter().map(|a| a.levels.iter().map(|l| vec![None; l.cells.len()]).collect()).collect();
+    draft.icons = draft
+        .layers
+        .iter()
+        .map(|a| a.levels.iter().map(|l| vec![None; l.cells.len()]).collect())
+        .collect();
     for level in 0..draft.grids.len() {
         for layer in 0..draft.layers.len() {
             let arranged = &draft.layers[layer];
             let level_atlas = &arranged.levels[level];
-            let fingerprint: Fingerprint =
-                arranged.fingerprint.then(&format!("{} {:?} {RIDGE}", level_atlas.grid, job.recipe.icons));
+            let fingerprint: Fingerprint = arranged.fingerprint.then(&format!(
+                "{} {:?} {RIDGE}",
+                level_atlas.grid, job.recipe.icons
+            ));
             let folder = workspace.stage(ICONS, &fingerprint)?;
             let icons = &mut draft.icons[layer][level];
             for name in folder.names() {
                 if let Some(tensors) = folder.load(&name) {
-                    restore(&tensors, icons, job.recipe.icons.size).map_err(|error| folder.bad(&name, error))?;
+                    restore(&tensors, icons, job.recipe.icons.size)
+                        .map_err(|error| folder.bad(&name, error))?;
                 }
             }
             let wanted = |idx: &usize| {
-                icons[*idx].is_none() && level_atlas.cells[*idx].n_samples >= job.recipe.icons.min_samples
+                icons[*idx].is_none()
+                    && level_atlas.cells[*idx].n_samples >= job.recipe.icons.min_samples
             };
             let todo = (0..level_atlas.cells.len()).filter(wanted).collect();
-            tasks.push(Task { layer, level, folder, todo });
+            tasks.push(Task {
+                layer,
+                level,
+                folder,
+                todo,
+            });
         }
     }
     Ok(tasks)
@@ -98,18 +124,31 @@ fn draw_level(
     // Keys differ between levels and cells, and stay the same whatever is left to draw.
     let to_job = |&cell: &usize| featurevis::Job {
         key: (u64::from(level.grid) << 32) | cell as u64,
-        direction: level.directions.row(cell).iter().map(|v| v.to_f32()).collect(),
+        direction: level
+            .directions
+            .row(cell)
+            .iter()
+            .map(|v| v.to_f32())
+            .collect(),
     };
     let jobs: Vec<featurevis::Job> = task.todo.iter().map(to_job).collect();
     let mut fresh: Vec<usize> = Vec::new();
     let mut failed = None;
-    let tap = NetworkTap { network: job.network, node: job.layers[task.layer].id };
+    let tap = NetworkTap {
+        network: job.network,
+        node: job.layers[task.layer].id,
+    };
     let renderer = Renderer::new(&tap, whitening, &job.recipe.icons, job.recipe.seed);
     let drawn = renderer.render(&jobs, progress, &mut |idx, icon| {
         draft.icons[task.layer][task.level][task.todo[idx]] = Some(icon);
         fresh.push(task.todo[idx]);
         if pace.flush_is_due() {
-            let saved = save(&task.folder, &draft.icons[task.layer][task.level], &fresh, job.recipe.icons.size);
+            let saved = save(
+                &task.folder,
+                &draft.icons[task.layer][task.level],
+                &fresh,
+                job.recipe.icons.size,
+            );
             failed = failed.take().or(saved.err());
             fresh.clear();
         }
@@ -122,25 +161,55 @@ fn draw_level(
     });
     // What is drawn is kept, also after an interrupt.
     if !fresh.is_empty() {
-        save(&task.folder, &draft.icons[task.layer][task.level], &fresh, job.recipe.icons.size)?;
+        save(
+            &task.folder,
+            &draft.icons[task.layer][task.level],
+            &fresh,
+            job.recipe.icons.size,
+        )?;
     }
     drawn?;
     failed.map_or(Ok(()), Err)
 }
 
-fn save(folder: &StageFolder, icons: &[Option<Icon>], cells: &[usize], size: u32) -> Result<(), PipelineError> {
-    let Some(first) = cells.first() else { return Ok(()) };
-    let present = || cells.iter().filter_map(|&cell| icons[cell].as_ref().map(|icon| (cell, icon)));
+fn save(
+    folder: &StageFolder,
+    icons: &[Option<Icon>],
+    cells: &[usize],
+    size: u32,
+) -> Result<(), PipelineError> {
+    let Some(first) = cells.first() else {
+        return Ok(());
+    };
+    let present = || {
+        cells
+            .iter()
+            .filter_map(|&cell| icons[cell].as_ref().map(|icon| (cell, icon)))
+    };
     let n = present().count();
     let cpu = &Device::Cpu;
-    let bytes: Vec<u8> = present().flat_map(|(_, icon)| icon.rgb.iter().copied()).collect();
+    let bytes: Vec<u8> = present()
+        .flat_map(|(_, icon)| icon.rgb.iter().copied())
+        .collect();
     let side = size as usize;
     let tensors = || -> Result<Tensors, candle_core::Error> {
         Ok(Tensors::from([
-            ("cell".to_owned(), Tensor::from_vec(present().map(|(c, _)| c as u32).collect::<Vec<_>>(), n, cpu)?),
-            ("rgb".to_owned(), Tensor::from_vec(bytes, (n, side, side, 3), cpu)?),
-            ("score".to_owned(), Tensor::from_vec(present().map(|(_, i)| i.score).collect::<Vec<_>>(), n, cpu)?),
-            ("steps".to_owned(), Tensor::from_vec(present().map(|(_, i)| i.steps).collect::<Vec<_>>(), n, cpu)?),
+            (
+                "cell".to_owned(),
+                Tensor::from_vec(present().map(|(c, _)| c as u32).collect::<Vec<_>>(), n, cpu)?,
+            ),
+            (
+                "rgb".to_owned(),
+                Tensor::from_vec(bytes, (n, side, side, 3), cpu)?,
+            ),
+            (
+                "score".to_owned(),
+                Tensor::from_vec(present().map(|(_, i)| i.score).collect::<Vec<_>>(), n, cpu)?,
+            ),
+            (
+                "steps".to_owned(),
+                Tensor::from_vec(present().map(|(_, i)| i.steps).collect::<Vec<_>>(), n, cpu)?,
+            ),
         ]))
     };
     let name = format!("{first:06}");
@@ -152,17 +221,34 @@ fn restore(tensors: &Tensors, icons: &mut [Option<Icon>], size: u32) -> Result<(
     let get = |name: &str| tensors.get(name).ok_or_else(|| format!("no tensor {name}"));
     let text = |error: candle_core::Error| error.to_string();
     let cells = get("cell")?.to_vec1::<u32>().map_err(text)?;
-    let rgb = get("rgb")?.flatten_all().and_then(|t| t.to_vec1::<u8>()).map_err(text)?;
+    let rgb = get("rgb")?
+        .flatten_all()
+        .and_then(|t| t.to_vec1::<u8>())
+        .map_err(text)?;
     let score = get("score")?.to_vec1::<f32>().map_err(text)?;
     let steps = get("steps")?.to_vec1::<u32>().map_err(text)?;
     let n_bytes = size as usize * size as usize * 3;
-    if rgb.len() != cells.len() * n_bytes || score.len() != cells.len() || steps.len() != cells.len() {
-        return Err(format!("{} cells, {} bytes of pixels, {} scores", cells.len(), rgb.len(), score.len()));
+    if rgb.len() != cells.len() * n_bytes
+        || score.len() != cells.len()
+        || steps.len() != cells.len()
+    {
+        return Err(format!(
+            "{} cells, {} bytes of pixels, {} scores",
+            cells.len(),
+            rgb.len(),
+            score.len()
+        ));
     }
     for (idx, &cell) in cells.iter().enumerate() {
-        let slot = icons.get_mut(cell as usize).ok_or_else(|| format!("cell {cell} does not exist"))?;
+        let slot = icons
+            .get_mut(cell as usize)
+            .ok_or_else(|| format!("cell {cell} does not exist"))?;
         let rgb = rgb[idx * n_bytes..(idx + 1) * n_bytes].to_vec();
-        *slot = Some(Icon { rgb, score: score[idx], steps: steps[idx] });
+        *slot = Some(Icon {
+            rgb,
+            score: score[idx],
+            steps: steps[idx],
+        });
     }
     Ok(())
 }
@@ -176,7 +262,11 @@ struct Pace {
 
 impl Pace {
     fn new() -> Self {
-        Self { flushed: Instant::now(), shown: Instant::now(), cost: Duration::ZERO }
+        Self {
+            flushed: Instant::now(),
+            shown: Instant::now(),
+            cost: Duration::ZERO,
+        }
     }
 
     fn flush_is_due(&mut self) -> bool {

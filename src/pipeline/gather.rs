@@ -55,7 +55,10 @@ fn fingerprint(job: &Job<'_>) -> Fingerprint {
     let mut parts = vec![
         job.network.name.clone(),
         job.network.weights_sha256.clone(),
-        format!("{:?} {:?} {}", job.recipe.collect, job.recipe.attribution, job.recipe.seed),
+        format!(
+            "{:?} {:?} {}",
+            job.recipe.collect, job.recipe.attribution, job.recipe.seed
+        ),
         format!("{:?}", job.network.input),
     ];
     parts.extend(job.layers.iter().map(|layer| layer.name.clone()));
@@ -81,8 +84,13 @@ pub(super) fn prepare(
             let sourced = &job.sources[source];
             let image = sourced.set.load(local).map_err(|error| (idx, error))?;
             let preprocessed = job.network.input.preprocess(&image);
-            let pixels = preprocessed.map_err(|error| (idx, DecodeError::Damaged(error.to_string())))?;
-            Ok(Prepared { image: idx as u32, positions: sourced.positions, pixels })
+            let pixels =
+                preprocessed.map_err(|error| (idx, DecodeError::Damaged(error.to_string())))?;
+            Ok(Prepared {
+                image: idx as u32,
+                positions: sourced.positions,
+                pixels,
+            })
         })
         .collect()
 }
@@ -107,8 +115,15 @@ pub(super) fn for_each_batch(
             }
         }
         let following = starts.next();
-        let run = || if batch.is_empty() { Ok(()) } else { each(&batch) };
-        let (done, decoded) = rayon::join(run, || following.map(|start| prepare(job, window(start))));
+        let run = || {
+            if batch.is_empty() {
+                Ok(())
+            } else {
+                each(&batch)
+            }
+        };
+        let (done, decoded) =
+            rayon::join(run, || following.map(|start| prepare(job, window(start))));
         done?;
         next = decoded;
     }
@@ -132,7 +147,10 @@ pub(super) fn gather(
         progress::check(progress)?;
         let range = start..(start + CHUNK).min(n);
         let name = format!("{start:08}");
-        let chunk = match folder.load(&name).and_then(|tensors| from_tensors(&tensors, job).ok()) {
+        let chunk = match folder
+            .load(&name)
+            .and_then(|tensors| from_tensors(&tensors, job).ok())
+        {
             Some(chunk) => {
                 progress.advance(range.len() as u64);
                 chunk
@@ -202,9 +220,19 @@ fn join(parts: Vec<Chunk>, n_layers: usize) -> Chunk {
     whole
 }
 
-fn merge(job: &Job<'_>, chunks: &[Chunk], n_skipped: Vec<u64>, fingerprint: Fingerprint) -> Gathered {
+fn merge(
+    job: &Job<'_>,
+    chunks: &[Chunk],
+    n_skipped: Vec<u64>,
+    fingerprint: Fingerprint,
+) -> Gathered {
     let whole = join(chunks.to_vec(), job.layers.len());
-    let compact: HashMap<u32, u32> = whole.image.iter().enumerate().map(|(idx, &image)| (image, idx as u32)).collect();
+    let compact: HashMap<u32, u32> = whole
+        .image
+        .iter()
+        .enumerate()
+        .map(|(idx, &image)| (image, idx as u32))
+        .collect();
     let mut layers = whole.layers;
     for layer in &mut layers {
         for image in &mut layer.image {
@@ -212,11 +240,20 @@ fn merge(job: &Job<'_>, chunks: &[Chunk], n_skipped: Vec<u64>, fingerprint: Fing
         }
     }
     let images = images_table(job, &whole.image, whole.prediction);
-    Gathered { images, global: whole.image, layers, n_skipped, fingerprint }
+    Gathered {
+        images,
+        global: whole.image,
+        layers,
+        n_skipped,
+        fingerprint,
+    }
 }
 
 fn images_table(job: &Job<'_>, global: &[u32], prediction: Vec<Option<ClassId>>) -> Images {
-    let mut images = Images { prediction, ..Images::default() };
+    let mut images = Images {
+        prediction,
+        ..Images::default()
+    };
     let mut label_idx: HashMap<String, u16> = HashMap::new();
     for &idx in global {
         let (source, local) = locate_image(job, idx as usize);
@@ -231,16 +268,27 @@ fn images_table(job: &Job<'_>, global: &[u32], prediction: Vec<Option<ClassId>>)
         });
         images.label.push(label);
     }
-    images.label_class = images.label_names.iter().map(|name| class_called(&job.network.classes, name)).collect();
+    images.label_class = images
+        .label_names
+        .iter()
+        .map(|name| class_called(&job.network.classes, name))
+        .collect();
     images
 }
 
 /// The class with this id, or with this name among its names (ignoring case, `_` as a space).
 fn class_called(classes: &[Class], label: &str) -> Option<ClassId> {
     let wanted = label.replace('_', " ").to_lowercase();
-    let named = |class: &Class| class.names.split(',').any(|name| name.trim().to_lowercase() == wanted);
+    let named = |class: &Class| {
+        class
+            .names
+            .split(',')
+            .any(|name| name.trim().to_lowercase() == wanted)
+    };
     let by_id = classes.iter().position(|class| class.id == label);
-    by_id.or_else(|| classes.iter().position(named)).map(|idx| idx as ClassId)
+    by_id
+        .or_else(|| classes.iter().position(named))
+        .map(|idx| idx as ClassId)
 }
 
 fn matrix<T: candle_core::WithDType>(values: &Array2<T>) -> Result<Tensor, NetworkError> {
@@ -254,7 +302,11 @@ fn vector<T: candle_core::WithDType>(values: Vec<T>) -> Result<Tensor, NetworkEr
 }
 
 fn to_tensors(chunk: &Chunk) -> Result<Tensors, PipelineError> {
-    let prediction = chunk.prediction.iter().map(|p| p.map_or(NO_CLASS, u32::from)).collect();
+    let prediction = chunk
+        .prediction
+        .iter()
+        .map(|p| p.map_or(NO_CLASS, u32::from))
+        .collect();
     let mut tensors = Tensors::new();
     tensors.insert("image".to_owned(), vector(chunk.image.clone())?);
     tensors.insert("prediction".to_owned(), vector::<u32>(prediction)?);
@@ -271,23 +323,33 @@ fn to_tensors(chunk: &Chunk) -> Result<Tensors, PipelineError> {
 
 fn from_tensors(tensors: &Tensors, job: &Job<'_>) -> Result<Chunk, candle_core::Error> {
     let get = |name: &str| {
-        tensors.get(name).ok_or_else(|| candle_core::Error::Msg(format!("stage file lacks {name}")))
+        tensors
+            .get(name)
+            .ok_or_else(|| candle_core::Error::Msg(format!("stage file lacks {name}")))
     };
     let wide = |name: &str| -> Result<Array2<f32>, candle_core::Error> {
         let tensor = get(name)?;
         let shape = tensor.dims2()?;
         let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-        Array2::from_shape_vec(shape, values).map_err(|error| candle_core::Error::Msg(error.to_string()))
+        Array2::from_shape_vec(shape, values)
+            .map_err(|error| candle_core::Error::Msg(error.to_string()))
     };
-    let mut chunk = Chunk { image: get("image")?.to_vec1()?, ..Chunk::default() };
+    let mut chunk = Chunk {
+        image: get("image")?.to_vec1()?,
+        ..Chunk::default()
+    };
     let class = |p: u32| (p != NO_CLASS).then_some(p as ClassId);
-    chunk.prediction = get("prediction")?.to_vec1::<u32>()?.into_iter().map(class).collect();
+    chunk.prediction = get("prediction")?
+        .to_vec1::<u32>()?
+        .into_iter()
+        .map(class)
+        .collect();
     for idx in 0..job.layers.len() {
         let attributions = get(&format!("{idx}.attributions"))?;
         let shape = attributions.dims2()?;
         let values = attributions.flatten_all()?.to_vec1::<f16>()?;
-        let attributions =
-            Array2::from_shape_vec(shape, values).map_err(|error| candle_core::Error::Msg(error.to_string()))?;
+        let attributions = Array2::from_shape_vec(shape, values)
+            .map_err(|error| candle_core::Error::Msg(error.to_string()))?;
         chunk.layers.push(LayerChunk {
             image: get(&format!("{idx}.image"))?.to_vec1()?,
             row: get(&format!("{idx}.row"))?.to_vec1()?,

@@ -23,8 +23,9 @@ pub(super) fn locate(
     draft: &mut Draft<'_>,
     progress: &dyn Progress,
 ) -> Result<(), PipelineError> {
-    let directions: Result<Vec<Tensor>, NetworkError> =
-        (0..job.layers.len()).map(|idx| unit_directions(job, draft, idx)).collect();
+    let directions: Result<Vec<Tensor>, NetworkError> = (0..job.layers.len())
+        .map(|idx| unit_directions(job, draft, idx))
+        .collect();
     let directions = directions?;
     let mut fingerprint = draft.gathered.fingerprint.clone();
     for arranged in &draft.layers {
@@ -39,7 +40,9 @@ pub(super) fn locate(
         let range = start..(start + CHUNK).min(n);
         let name = format!("{start:08}");
         let expected = n_read(&draft.gathered, &range);
-        let loaded = folder.load(&name).and_then(|tensors| from_tensors(&tensors, job, expected));
+        let loaded = folder
+            .load(&name)
+            .and_then(|tensors| from_tensors(&tensors, job, expected));
         let cells = match loaded {
             Some(cells) => {
                 progress.advance(range.len() as u64);
@@ -70,20 +73,36 @@ pub(super) fn locate(
 }
 
 fn n_read(gathered: &Gathered, range: &std::ops::Range<usize>) -> usize {
-    gathered.global.iter().filter(|&&idx| range.contains(&(idx as usize))).count()
+    gathered
+        .global
+        .iter()
+        .filter(|&&idx| range.contains(&(idx as usize)))
+        .count()
 }
 
 /// Cell directions of the finest level with unit length, cells × depth.
 fn unit_directions(job: &Job<'_>, draft: &Draft<'_>, idx: usize) -> Result<Tensor, NetworkError> {
     let Some(level) = draft.layers[idx].levels.last() else {
-        return Err(NetworkError::BadGraph(format!("{} has no grid", job.layers[idx].name)));
+        return Err(NetworkError::BadGraph(format!(
+            "{} has no grid",
+            job.layers[idx].name
+        )));
     };
     let mut values = Vec::with_capacity(level.directions.len());
     for row in level.directions.rows() {
-        let norm = row.iter().map(|v| v.to_f32().powi(2)).sum::<f32>().sqrt().max(1e-12);
+        let norm = row
+            .iter()
+            .map(|v| v.to_f32().powi(2))
+            .sum::<f32>()
+            .sqrt()
+            .max(1e-12);
         values.extend(row.iter().map(|v| v.to_f32() / norm));
     }
-    Ok(Tensor::from_vec(values, level.directions.dim(), &job.network.device)?)
+    Ok(Tensor::from_vec(
+        values,
+        level.directions.dim(),
+        &job.network.device,
+    )?)
 }
 
 fn locate_range(
@@ -134,7 +153,10 @@ fn to_tensors(cells: &[Vec<u16>]) -> Result<Tensors, PipelineError> {
 fn from_tensors(tensors: &Tensors, job: &Job<'_>, n_images: usize) -> Option<Vec<Vec<u16>>> {
     let layers = job.layers.iter().enumerate();
     let read = layers.map(|(idx, layer)| {
-        let cells = tensors.get(&format!("{idx}.cells"))?.to_vec1::<u32>().ok()?;
+        let cells = tensors
+            .get(&format!("{idx}.cells"))?
+            .to_vec1::<u32>()
+            .ok()?;
         let expected = n_images * layer.map_size.0 * layer.map_size.1;
         (cells.len() == expected).then(|| cells.into_iter().map(|cell| cell as u16).collect())
     });

@@ -30,10 +30,20 @@ impl Workspace {
     pub fn open(root: &Path) -> Result<Self, PipelineError> {
         std::fs::create_dir_all(root).map_err(io("make", root))?;
         let path = root.join("lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(io("open", &path))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(io("open", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(PipelineError::InUse { path: root.to_owned() }),
+            Ok(()) => Ok(Self {
+                root: root.to_owned(),
+                _lock: lock,
+            }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(PipelineError::InUse {
+                path: root.to_owned(),
+            }),
             Err(std::fs::TryLockError::Error(error)) => Err(io("lock", &path)(error)),
         }
     }
@@ -49,8 +59,14 @@ impl Workspace {
     }
 
     /// The folder of a stage's results under a fingerprint.
-    pub(super) fn stage(&self, stage: Stage, fingerprint: &Fingerprint) -> Result<StageFolder, PipelineError> {
-        let path = self.root.join(format!("{}-{}", stage.key, &fingerprint.0[..12]));
+    pub(super) fn stage(
+        &self,
+        stage: Stage,
+        fingerprint: &Fingerprint,
+    ) -> Result<StageFolder, PipelineError> {
+        let path = self
+            .root
+            .join(format!("{}-{}", stage.key, &fingerprint.0[..12]));
         std::fs::create_dir_all(&path).map_err(io("make", &path))?;
         Ok(StageFolder { path })
     }
@@ -87,7 +103,9 @@ impl StageFolder {
 
     /// Names of all files, sorted.
     pub(super) fn names(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(&self.path) else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(&self.path) else {
+            return Vec::new();
+        };
         let names = entries.flatten().filter_map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
             name.strip_suffix(".safetensors").map(str::to_owned)
@@ -103,17 +121,26 @@ impl StageFolder {
         let temporary = tempfile::NamedTempFile::new_in(&self.path).map_err(io("write", &path))?;
         candle_core::safetensors::save(tensors, temporary.path()).map_err(|error| {
             let source = std::io::Error::other(error.to_string());
-            PipelineError::Io { what: "write", path: path.clone(), source }
+            PipelineError::Io {
+                what: "write",
+                path: path.clone(),
+                source,
+            }
         })?;
         let file = File::open(temporary.path()).map_err(io("write", &path))?;
         file.sync_all().map_err(io("write", &path))?;
-        temporary.persist(&path).map_err(|error| io("write", &path)(error.error))?;
+        temporary
+            .persist(&path)
+            .map_err(|error| io("write", &path)(error.error))?;
         Ok(())
     }
 
     /// The error for a file whose content cannot be used.
     pub(super) fn bad(&self, name: &str, what: impl Into<String>) -> PipelineError {
-        PipelineError::BadStageFile { path: self.file(name), what: what.into() }
+        PipelineError::BadStageFile {
+            path: self.file(name),
+            what: what.into(),
+        }
     }
 }
 
@@ -129,7 +156,13 @@ impl Fingerprint {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
-        Self(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(
+            hasher
+                .finalize()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
     }
 
     /// This fingerprint extended by `part`.
@@ -146,7 +179,10 @@ mod tests {
     fn a_second_build_is_kept_out() {
         let root = tempfile::tempdir().unwrap();
         let first = Workspace::open(root.path()).unwrap();
-        assert!(matches!(Workspace::open(root.path()), Err(PipelineError::InUse { .. })));
+        assert!(matches!(
+            Workspace::open(root.path()),
+            Err(PipelineError::InUse { .. })
+        ));
         drop(first);
         assert!(Workspace::open(root.path()).is_ok());
     }
@@ -155,10 +191,17 @@ mod tests {
     fn a_damaged_stage_file_counts_as_absent() {
         let root = tempfile::tempdir().unwrap();
         let workspace = Workspace::open(root.path()).unwrap();
-        let folder = workspace.stage(super::super::LAYOUT, &Fingerprint::of(["x"])).unwrap();
+        let folder = workspace
+            .stage(super::super::LAYOUT, &Fingerprint::of(["x"]))
+            .unwrap();
         let tensor = Tensor::new(&[1f32, 2.0], &Device::Cpu).unwrap();
-        folder.save("a", &HashMap::from([("t".to_owned(), tensor)])).unwrap();
-        assert_eq!(folder.load("a").unwrap()["t"].to_vec1::<f32>().unwrap(), [1.0, 2.0]);
+        folder
+            .save("a", &HashMap::from([("t".to_owned(), tensor)]))
+            .unwrap();
+        assert_eq!(
+            folder.load("a").unwrap()["t"].to_vec1::<f32>().unwrap(),
+            [1.0, 2.0]
+        );
         assert_eq!(folder.names(), ["a"]);
         let path = folder.file("a");
         let bytes = std::fs::read(&path).unwrap();

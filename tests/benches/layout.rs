@@ -11,7 +11,9 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use atlascope::atlas::{LayoutMetric, LayoutRecipe};
-use atlascope::layout::{Points, normalise, curve::Curve, descent, graph, initial, neighbours, quality};
+use atlascope::layout::{
+    Points, curve::Curve, descent, graph, initial, neighbours, normalise, quality,
+};
 use atlascope::math::Rng;
 use atlascope::progress::Silent;
 use ndarray::Array2;
@@ -144,8 +146,11 @@ fn measure(rows: &Array2<f32>, recipe: &LayoutRecipe, seed: u64) {
     let position = normalise(&raw.view());
     for grid in [10, 20, 40] {
         let bin = |v: f32| ((v * grid as f32) as usize).min(grid - 1);
-        let occupied: HashSet<(usize, usize)> =
-            position.rows().into_iter().map(|p| (bin(p[1]), bin(p[0]))).collect();
+        let occupied: HashSet<(usize, usize)> = position
+            .rows()
+            .into_iter()
+            .map(|p| (bin(p[1]), bin(p[0])))
+            .collect();
         let share = 100.0 * occupied.len() as f32 / (grid * grid) as f32;
         println!("occupied    {grid:3} × {grid:<3} {share:5.1} %");
     }

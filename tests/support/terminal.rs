@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// What the terminal says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Personality {
+pub(crate) enum Personality {
     /// kitty 0.26: graphics, cell size, synchronized output.
     Kitty,
     /// A plain terminal: answers DA1 only.
@@ -26,7 +26,7 @@ struct State {
 }
 
 /// A running program in a pseudo-terminal.
-pub struct Terminal {
+pub(crate) struct Terminal {
     state: Arc<Mutex<State>>,
     writer: Writer,
     child: Box<dyn Child + Send + Sync>,
@@ -35,23 +35,37 @@ pub struct Terminal {
 
 impl Terminal {
     /// Starts the binary with `args` in a terminal of `columns` × `rows`.
-    pub fn start(args: &[&str], personality: Personality, (columns, rows): (u16, u16)) -> Self {
+    pub(crate) fn start(
+        args: &[&str],
+        personality: Personality,
+        (columns, rows): (u16, u16),
+    ) -> Self {
         Self::start_with(args, &[], personality, (columns, rows))
     }
 
     /// As [`Self::start`], with environment variables on top of a bare environment.
-    pub fn start_with(
+    pub(crate) fn start_with(
         args: &[&str],
         env: &[(&str, &str)],
         personality: Personality,
         (columns, rows): (u16, u16),
     ) -> Self {
-        let size = PtySize { rows, cols: columns, pixel_width: columns * 8, pixel_height: rows * 16 };
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: columns * 8,
+            pixel_height: rows * 16,
+        };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_atlascope"));
         command.args(args);
         command.env_clear();
-        for (key, value) in [("TERM", "xterm-256color"), ("PATH", "/usr/bin:/bin"), ("HOME", "/nonexistent")] {
+        command.cwd(std::env::temp_dir());
+        for (key, value) in [
+            ("TERM", "xterm-256color"),
+            ("PATH", "/usr/bin:/bin"),
+            ("HOME", "/nonexistent"),
+        ] {
             command.env(key, value);
         }
         for (key, value) in env {
@@ -61,7 +75,11 @@ impl Terminal {
         drop(pair.slave);
         let writer: Writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
         let screen = vt100::Parser::new(size_of(rows), size_of(columns), 0);
-        let state = Arc::new(Mutex::new(State { screen, raw: Vec::new(), answered: 0 }));
+        let state = Arc::new(Mutex::new(State {
+            screen,
+            raw: Vec::new(),
+            answered: 0,
+        }));
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (shared, answers) = (Arc::clone(&state), Arc::clone(&writer));
         std::thread::spawn(move || {
@@ -79,50 +97,66 @@ impl Terminal {
                 }
             }
         });
-        Self { state, writer, child, master: pair.master }
+        Self {
+            state,
+            writer,
+            child,
+            master: pair.master,
+        }
     }
 
     /// Types `keys`.
-    pub fn send(&self, keys: &str) {
+    pub(crate) fn send(&self, keys: &str) {
         let mut writer = self.writer.lock().unwrap();
-        writer.write_all(keys.as_bytes()).and_then(|()| writer.flush()).unwrap();
+        writer
+            .write_all(keys.as_bytes())
+            .and_then(|()| writer.flush())
+            .unwrap();
     }
 
     /// The text on the screen, one line per row.
-    pub fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         self.state.lock().unwrap().screen.screen().contents()
     }
 
     /// True while the alternate screen is shown.
-    pub fn on_alternate_screen(&self) -> bool {
-        self.state.lock().unwrap().screen.screen().alternate_screen()
+    pub(crate) fn on_alternate_screen(&self) -> bool {
+        self.state
+            .lock()
+            .unwrap()
+            .screen
+            .screen()
+            .alternate_screen()
     }
 
     /// True while the cursor is hidden.
-    pub fn cursor_is_hidden(&self) -> bool {
+    pub(crate) fn cursor_is_hidden(&self) -> bool {
         self.state.lock().unwrap().screen.screen().hide_cursor()
     }
 
     /// Everything written so far.
-    pub fn raw(&self) -> Vec<u8> {
+    pub(crate) fn raw(&self) -> Vec<u8> {
         self.state.lock().unwrap().raw.clone()
     }
 
     /// Waits until the screen satisfies `wanted`; fails with the screen after `seconds`.
-    pub fn wait_for(&self, what: &str, seconds: u64, wanted: impl Fn(&str) -> bool) {
+    pub(crate) fn wait_for(&self, what: &str, seconds: u64, wanted: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(seconds);
         loop {
             let screen = self.screen();
             if wanted(&screen) {
                 return;
             }
-            assert!(Instant::now() < deadline, "no {what} within {seconds} s; the screen:\n{screen}");
+            assert!(
+                Instant::now() < deadline,
+                "no {what} within {seconds} s; the screen:\n{screen}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
     /// Waits for the end of the program and gives its exit code.
-    pub fn wait_exit(&mut self, seconds: u64) -> u32 {
+    pub(crate) fn wait_exit(&mut self, seconds: u64) -> u32 {
         let deadline = Instant::now() + Duration::from_secs(seconds);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -130,21 +164,35 @@ impl Terminal {
                 std::thread::sleep(Duration::from_millis(100));
                 return status.exit_code();
             }
-            assert!(Instant::now() < deadline, "still running after {seconds} s; the screen:\n{}", self.screen());
+            assert!(
+                Instant::now() < deadline,
+                "still running after {seconds} s; the screen:\n{}",
+                self.screen()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
     /// The process id of the program.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.process_id().unwrap()
     }
 
     /// Changes the terminal's size.
-    pub fn resize(&self, (columns, rows): (u16, u16)) {
-        let size = PtySize { rows, cols: columns, pixel_width: columns * 8, pixel_height: rows * 16 };
+    pub(crate) fn resize(&self, (columns, rows): (u16, u16)) {
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: columns * 8,
+            pixel_height: rows * 16,
+        };
         self.master.resize(size).unwrap();
-        self.state.lock().unwrap().screen.screen_mut().set_size(size_of(rows), size_of(columns));
+        self.state
+            .lock()
+            .unwrap()
+            .screen
+            .screen_mut()
+            .set_size(size_of(rows), size_of(columns));
     }
 }
 
@@ -177,11 +225,16 @@ fn answer(raw: &[u8], from: usize, personality: Personality) -> (Vec<u8>, usize)
             continue;
         }
         if rest.starts_with(b"\x1b_G") {
-            let Some(end) = rest.windows(2).position(|pair| pair == b"\x1b\\") else { break };
+            let Some(end) = rest.windows(2).position(|pair| pair == b"\x1b\\") else {
+                break;
+            };
             let control = String::from_utf8_lossy(&rest[3..end]).into_owned();
             let keys = control.split(';').next().unwrap_or_default();
             if personality == Personality::Kitty && keys.split(',').any(|key| key == "a=q") {
-                let id = keys.split(',').find_map(|key| key.strip_prefix("i=")).unwrap_or("0");
+                let id = keys
+                    .split(',')
+                    .find_map(|key| key.strip_prefix("i="))
+                    .unwrap_or("0");
                 replies.extend_from_slice(format!("\x1b_Gi={id};OK\x1b\\").as_bytes());
             }
             at += end + 2;

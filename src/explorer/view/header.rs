@@ -1,6 +1,6 @@
 //! The first two rows: layers, and the line that says what the map shows.
 
-use super::text::{counted, cut, put, put_right, signed, width};
+use super::text::{counted, cut, magnitude, put, put_right, signed, width};
 use super::theme::Theme;
 use crate::explorer::focus::{Colouring, Influence};
 use crate::explorer::panes::{Panes, Side};
@@ -109,7 +109,7 @@ fn legend(state: &State, theme: &Theme, area: Rect, from: u16, buf: &mut Buffer)
             ("−█▓▒░".to_owned(), theme.minus),
             (" ".to_owned(), theme.plain),
             ("░▒▓█+ ".to_owned(), theme.plus),
-            (format!("±{reference:.2}"), theme.plain),
+            (format!("±{}", magnitude(reference)), theme.plain),
         ],
     };
     let fixed: u16 = parts.iter().map(|(text, _)| width(text)).sum::<u16>() + 3;

@@ -82,16 +82,22 @@ pub(super) fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", grouped(n))
 }
 
-/// An attribution with its sign: `+1.23`, `−0.40`.
+/// An attribution with its sign: `+1.23`, `−0.40`, `+0.0123`. One position of many moves a logit little, so small
+/// values keep three significant digits.
 pub(super) fn signed(value: f32) -> String {
     let sign = if value < 0.0 { '−' } else { '+' };
+    format!("{sign}{}", magnitude(value))
+}
+
+/// The size of an attribution without its sign.
+pub(super) fn magnitude(value: f32) -> String {
     let size = value.abs();
-    if size >= 100.0 {
-        format!("{sign}{size:.0}")
-    } else if size >= 10.0 {
-        format!("{sign}{size:.1}")
-    } else {
-        format!("{sign}{size:.2}")
+    match size {
+        100.0.. => format!("{size:.0}"),
+        10.0.. => format!("{size:.1}"),
+        0.1.. => format!("{size:.2}"),
+        0.01.. => format!("{size:.3}"),
+        _ => format!("{size:.4}"),
     }
 }
 
