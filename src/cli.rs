@@ -14,11 +14,13 @@ mod explore;
 mod export;
 mod failure;
 mod info;
+#[cfg(feature = "build")]
 mod interrupt;
 #[cfg(feature = "build")]
 mod networks;
 mod open;
 mod output;
+#[cfg(feature = "build")]
 mod progress;
 #[cfg(feature = "explore")]
 mod show;

@@ -114,7 +114,7 @@ pub fn collect(plan: &Plan<'_>, batch: &[Prepared]) -> Result<Chunk, CollectErro
                 sample(plan, layer, prepared, &activation, &mut rng)
             })
             .collect();
-        chunk.layers.push(concat(parts?));
+        chunk.layers.push(concat(&parts?));
     }
     Ok(chunk)
 }
@@ -128,15 +128,12 @@ pub fn forward(
     layers: &[Layer],
     batch: &[Prepared],
 ) -> Result<Vec<Tensor>, NetworkError> {
-    run(
-        network,
-        layers
-            .iter()
-            .map(|layer| layer.id)
-            .chain(network.logits)
-            .collect(),
-        batch,
-    )
+    let taps: Vec<NodeId> = layers
+        .iter()
+        .map(|layer| layer.id)
+        .chain(network.logits)
+        .collect();
+    run(network, &taps, batch)
 }
 
 /// Activations of `layers` alone; nothing above the deepest of them is computed.
@@ -148,16 +145,13 @@ pub fn forward_layers(
     layers: &[Layer],
     batch: &[Prepared],
 ) -> Result<Vec<Tensor>, NetworkError> {
-    run(
-        network,
-        layers.iter().map(|layer| layer.id).collect(),
-        batch,
-    )
+    let taps: Vec<NodeId> = layers.iter().map(|layer| layer.id).collect();
+    run(network, &taps, batch)
 }
 
 fn run(
     network: &Network,
-    taps: Vec<NodeId>,
+    taps: &[NodeId],
     batch: &[Prepared],
 ) -> Result<Vec<Tensor>, NetworkError> {
     let side = network.input.size;
@@ -166,7 +160,7 @@ fn run(
         pixels.extend_from_slice(&prepared.pixels);
     }
     let images = Tensor::from_vec(pixels, (batch.len(), 3, side, side), &network.device)?;
-    network.forward(&images, &taps)
+    network.forward(&images, taps)
 }
 
 fn predictions(logits: &Tensor) -> Result<Vec<Option<ClassId>>, NetworkError> {
@@ -257,9 +251,9 @@ fn draw_positions(
 }
 
 /// Joins the samples of consecutive images.
-pub(crate) fn concat(parts: Vec<LayerChunk>) -> LayerChunk {
+pub(crate) fn concat(parts: &[LayerChunk]) -> LayerChunk {
     let mut whole = LayerChunk::default();
-    for part in &parts {
+    for part in parts {
         whole.image.extend_from_slice(&part.image);
         whole.row.extend_from_slice(&part.row);
         whole.col.extend_from_slice(&part.col);

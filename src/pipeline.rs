@@ -165,7 +165,7 @@ impl From<LayoutError> for PipelineError {
     fn from(error: LayoutError) -> Self {
         match error {
             LayoutError::Interrupted(interrupted) => Self::Interrupted(interrupted),
-            other => Self::Layout(other),
+            other @ LayoutError::NotFinite { .. } => Self::Layout(other),
         }
     }
 }

@@ -116,87 +116,27 @@ fn wrong_usage_is_2_and_names_the_way_out() {
     let images = folder.path().to_str().unwrap();
     let output = folder.path().join("x.atlas");
     let output = output.to_str().unwrap();
-    holds(
-        &fails(
-            2,
-            &[
-                "build",
-                "--network",
-                "inception_v1",
-                "--images",
-                images,
-                "-o",
-                output,
-            ],
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&["inception_v1"], &["--weights FILE"]),
+        (&["resnet"], &["no network named resnet", "inception_v1"]),
+        (
+            &["demo", "--layer", "mixed4"],
+            &["no layer named mixed4", "nearest", "mixed"],
         ),
-        &["--weights FILE"],
-    );
-    holds(
-        &fails(
-            2,
-            &[
-                "build",
-                "--network",
-                "resnet",
-                "--images",
-                images,
-                "-o",
-                output,
-            ],
+        (
+            &["demo", "--positions", "1,2"],
+            &["2 numbers for 1 image folders"],
         ),
-        &["no network named resnet", "inception_v1"],
-    );
-    holds(
-        &fails(
-            2,
-            &[
-                "build",
-                "--network",
-                "demo",
-                "--images",
-                images,
-                "--layer",
-                "mixed4",
-                "-o",
-                output,
-            ],
+        (
+            &["demo", "--device", "tpu"],
+            &["no device named tpu", "cpu"],
         ),
-        &["no layer named mixed4", "nearest", "mixed"],
-    );
-    holds(
-        &fails(
-            2,
-            &[
-                "build",
-                "--network",
-                "demo",
-                "--images",
-                images,
-                "--positions",
-                "1,2",
-                "-o",
-                output,
-            ],
-        ),
-        &["2 numbers for 1 image folders"],
-    );
-    holds(
-        &fails(
-            2,
-            &[
-                "build",
-                "--network",
-                "demo",
-                "--images",
-                images,
-                "--device",
-                "tpu",
-                "-o",
-                output,
-            ],
-        ),
-        &["no device named tpu", "cpu"],
-    );
+    ];
+    for (network, said) in cases {
+        let mut args = vec!["build", "--images", images, "-o", output, "--network"];
+        args.extend(network);
+        holds(&fails(2, &args), said);
+    }
     assert!(!Path::new(output).exists());
 }
 
@@ -456,7 +396,7 @@ fn a_killed_build_of_the_real_network_goes_on() {
     };
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("real.atlas");
-    let mut command = || {
+    let command = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atlascope"));
         command
             .args([

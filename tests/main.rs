@@ -1,5 +1,6 @@
 //! All integration tests in one binary; one module per part of the program.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 #![allow(missing_docs, reason = "test names say it")]
 
 mod cli;

@@ -68,7 +68,7 @@ fn build(
 ) -> Result<Arc<Atlas>, PipelineError> {
     let workspace = Workspace::open(folder)?;
     pipeline::build(job, &workspace, progress, &mut |atlas| {
-        atlas.check().unwrap()
+        atlas.check().unwrap();
     })
 }
 

@@ -9,11 +9,9 @@ use std::path::PathBuf;
 #[allow(dead_code, reason = "used by the modules that need real data")]
 pub(crate) fn data(what: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("ATLASCOPE_DATA").map(PathBuf::from);
-    match folder.and_then(|folder| folder.canonicalize().ok()) {
-        Some(folder) => Some(folder),
-        None => {
-            println!("skipped: {what} needs ATLASCOPE_DATA");
-            None
-        }
+    let found = folder.and_then(|folder| folder.canonicalize().ok());
+    if found.is_none() {
+        println!("skipped: {what} needs ATLASCOPE_DATA");
     }
+    found
 }

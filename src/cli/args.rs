@@ -358,6 +358,7 @@ pub(super) struct TrainDemoArgs {
     pub(super) epochs: Option<u32>,
 }
 
+#[cfg(feature = "explore")]
 fn parse_cell(text: &str) -> Result<(u32, u32), String> {
     let number = |part: &str| {
         part.trim()
@@ -374,6 +375,7 @@ fn parse_cell(text: &str) -> Result<(u32, u32), String> {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "explore")]
     #[test]
     fn cells_are_row_and_column() {
         assert_eq!(parse_cell("12, 7"), Ok((12, 7)));

@@ -43,7 +43,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let interrupt = Interrupt::private();
     let (sender, updates) = channel();
     std::thread::scope(|scope| {
-        let worker = scope.spawn(|| live(args, &interrupt, sender));
+        let worker = scope.spawn(|| live(args, &interrupt, &sender));
         let explored = explore::explore("synthetic world", None, updates, args.protocol);
         interrupt.ask();
         let built = worker
@@ -54,7 +54,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
 }
 
 /// Builds in a temporary folder and tells the explorer; leaving the explorer early is no failure.
-fn live(args: &DemoArgs, interrupt: &Interrupt, updates: Sender<Update>) -> Result<(), Failure> {
+fn live(args: &DemoArgs, interrupt: &Interrupt, updates: &Sender<Update>) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     let built = with_job(args, |job| {
         let workspace = Workspace::open(folder.path())?;

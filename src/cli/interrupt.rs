@@ -23,11 +23,13 @@ impl Interrupt {
     }
 
     /// A flag that nobody but [`Self::ask`] sets, for work that another part stops.
+    #[cfg(feature = "explore")]
     pub(super) fn private() -> Self {
         Self(Arc::new(AtomicBool::new(false)))
     }
 
     /// Asks the work to stop.
+    #[cfg(feature = "explore")]
     pub(super) fn ask(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

@@ -151,6 +151,7 @@ fn for_each_neighbour(size: usize, row: usize, col: usize, mut visit: impl FnMut
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these values are exact")]
 mod tests {
     use super::super::rng::stream;
     use super::*;

@@ -269,7 +269,7 @@ mod tests {
                 let draw = Draw::new(form, 80, &mut stream(&[seed]));
                 let map = Resampling::new(&draw, 80);
                 let mut out = vec![0.0; map.out_size * map.out_size];
-                map.apply(&[0.7; 80 * 80], 1.0, 0.0, &mut out);
+                map.apply(&vec![0.7; 80 * 80], 1.0, 0.0, &mut out);
                 let (middle, n) = (map.out_size / 2, map.out_size);
                 for row in middle - 10..middle + 10 {
                     for value in &out[row * n + middle - 10..row * n + middle + 10] {

@@ -35,27 +35,25 @@ pub(super) fn arrange(
     let loaded = folder
         .load(name)
         .and_then(|tensors| from_tensors(&tensors, samples.image.len()).ok());
-    let (position, quality, pca) = match loaded {
-        Some(loaded) => loaded,
-        None => {
-            let activations = samples.activations.view();
-            let position =
-                layout::layout(&activations, recipe, job.recipe.seed, progress)?.position;
-            // Snapped before binning, so that a file's positions fall into the very cells that it counts.
-            let position = position.mapv(snap_position);
-            let (k, n_queries) = QUALITY;
-            let quality = layout::quality(
-                &activations,
-                &position.view(),
-                recipe.metric,
-                k,
-                n_queries,
-                job.recipe.seed,
-            );
-            let pca = math::pca::fit(&activations, N_COMPONENTS, job.recipe.seed);
-            folder.save(name, &to_tensors(&position, quality, &pca)?)?;
-            (position, quality, pca)
-        }
+    let (position, quality, pca) = if let Some(loaded) = loaded {
+        loaded
+    } else {
+        let activations = samples.activations.view();
+        let position = layout::layout(&activations, recipe, job.recipe.seed, progress)?.position;
+        // Snapped before binning, so that a file's positions fall into the very cells that it counts.
+        let position = position.mapv(snap_position);
+        let (k, n_queries) = QUALITY;
+        let quality = layout::quality(
+            &activations,
+            &position.view(),
+            recipe.metric,
+            k,
+            n_queries,
+            job.recipe.seed,
+        );
+        let pca = math::pca::fit(&activations, N_COMPONENTS, job.recipe.seed);
+        folder.save(name, &to_tensors(&position, quality, &pca)?)?;
+        (position, quality, pca)
     };
     if draft.grids.is_empty() {
         draft.grids = binning::grids_for(samples.image.len());

@@ -56,7 +56,6 @@ pub(super) fn draw(
             whitenings[task.layer] = Some(math::whitening::inverse(&second_moment, RIDGE));
         }
         draw_level(
-            job,
             draft,
             task,
             whitenings[task.layer].as_ref(),
@@ -112,7 +111,6 @@ fn plan(
 }
 
 fn draw_level(
-    job: &Job<'_>,
     draft: &mut Draft<'_>,
     task: &Task,
     whitening: Option<&Array2<f32>>,
@@ -120,6 +118,7 @@ fn draw_level(
     progress: &dyn Progress,
     on_snapshot: &mut dyn FnMut(&Arc<Atlas>),
 ) -> Result<(), PipelineError> {
+    let job = draft.job;
     let level = &draft.layers[task.layer].levels[task.level];
     // Keys differ between levels and cells, and stay the same whatever is left to draw.
     let to_job = |&cell: &usize| featurevis::Job {

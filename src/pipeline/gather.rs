@@ -147,26 +147,23 @@ pub(super) fn gather(
         progress::check(progress)?;
         let range = start..(start + CHUNK).min(n);
         let name = format!("{start:08}");
-        let chunk = match folder
+        let loaded = folder
             .load(&name)
-            .and_then(|tensors| from_tensors(&tensors, job).ok())
-        {
-            Some(chunk) => {
-                progress.advance(range.len() as u64);
-                chunk
-            }
-            None => {
-                let mut skip = |idx: usize, error: &DecodeError| {
-                    let (source, local) = locate_image(job, idx);
-                    let text = format!("{}: {error}", job.sources[source].set.path(local));
-                    progress.note(&format!("skipped {text}"));
-                    progress.advance(1);
-                    first_error.get_or_insert(text);
-                };
-                let chunk = collect_range(job, range.clone(), &mut skip, progress)?;
-                folder.save(&name, &to_tensors(&chunk)?)?;
-                chunk
-            }
+            .and_then(|tensors| from_tensors(&tensors, job).ok());
+        let chunk = if let Some(chunk) = loaded {
+            progress.advance(range.len() as u64);
+            chunk
+        } else {
+            let mut skip = |idx: usize, error: &DecodeError| {
+                let (source, local) = locate_image(job, idx);
+                let text = format!("{}: {error}", job.sources[source].set.path(local));
+                progress.note(&format!("skipped {text}"));
+                progress.advance(1);
+                first_error.get_or_insert(text);
+            };
+            let chunk = collect_range(job, range.clone(), &mut skip, progress)?;
+            folder.save(&name, &to_tensors(&chunk)?)?;
+            chunk
         };
         let read: std::collections::HashSet<u32> = chunk.image.iter().copied().collect();
         for idx in range.filter(|&idx| !read.contains(&(idx as u32))) {
@@ -216,7 +213,7 @@ fn join(parts: Vec<Chunk>, n_layers: usize) -> Chunk {
             layer.push(chunk);
         }
     }
-    whole.layers = layers.into_iter().map(collect::concat).collect();
+    whole.layers = layers.iter().map(|parts| collect::concat(parts)).collect();
     whole
 }
 

@@ -43,16 +43,13 @@ pub(super) fn locate(
         let loaded = folder
             .load(&name)
             .and_then(|tensors| from_tensors(&tensors, job, expected));
-        let cells = match loaded {
-            Some(cells) => {
-                progress.advance(range.len() as u64);
-                cells
-            }
-            None => {
-                let cells = locate_range(job, range, &directions, progress)?;
-                folder.save(&name, &to_tensors(&cells)?)?;
-                cells
-            }
+        let cells = if let Some(cells) = loaded {
+            progress.advance(range.len() as u64);
+            cells
+        } else {
+            let cells = locate_range(job, range, &directions, progress)?;
+            folder.save(&name, &to_tensors(&cells)?)?;
+            cells
         };
         for (rows, cells) in rows.iter_mut().zip(cells) {
             rows.extend(cells);

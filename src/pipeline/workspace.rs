@@ -4,8 +4,12 @@ use super::{PipelineError, Stage};
 use candle_core::{Device, Tensor};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+
+/// The file in a workspace that explorers of a running build open.
+const SNAPSHOT: &str = "snapshot.atlas";
 
 /// Named tensors of one stage file.
 pub(super) type Tensors = HashMap<String, Tensor>;
@@ -55,7 +59,7 @@ impl Workspace {
 
     /// Where the latest snapshot lies for an explorer to open.
     pub fn snapshot_path(&self) -> PathBuf {
-        snapshot_in(&self.root)
+        self.root.join(SNAPSHOT)
     }
 
     /// The folder of a stage's results under a fingerprint.
@@ -78,11 +82,6 @@ impl Workspace {
     pub fn remove(self) -> Result<(), PipelineError> {
         std::fs::remove_dir_all(&self.root).map_err(io("remove", &self.root))
     }
-}
-
-/// Where the snapshot of the build in folder `root` lies.
-pub fn snapshot_in(root: &Path) -> PathBuf {
-    root.join("snapshot.atlas")
 }
 
 /// One stage's files.
@@ -156,13 +155,12 @@ impl Fingerprint {
             hasher.update((part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
-        Self(
-            hasher
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        let mut text = String::with_capacity(64);
+        for byte in hasher.finalize() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Self(text)
     }
 
     /// This fingerprint extended by `part`.

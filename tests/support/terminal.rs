@@ -83,7 +83,7 @@ impl Terminal {
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (shared, answers) = (Arc::clone(&state), Arc::clone(&writer));
         std::thread::spawn(move || {
-            let mut buffer = [0; 65536];
+            let mut buffer = vec![0; 65536];
             while let Ok(n @ 1..) = reader.read(&mut buffer) {
                 let mut state = shared.lock().unwrap();
                 state.screen.process(&buffer[..n]);
