@@ -198,6 +198,7 @@ pub fn build(
         on_snapshot(&draft.snapshot(false)?);
     }
     draw::draw(job, workspace, &mut draft, progress, on_snapshot)?;
+    on_snapshot(&draft.snapshot(false)?);
     locate::locate(job, workspace, &mut draft, progress)?;
     let atlas = draft.snapshot(true)?;
     on_snapshot(&atlas);
