@@ -16,6 +16,7 @@ mod failure;
 mod info;
 #[cfg(feature = "build")]
 mod interrupt;
+mod logging;
 #[cfg(feature = "build")]
 mod networks;
 mod open;
@@ -44,6 +45,7 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(error.exit_code() as u8);
         }
     };
+    logging::start();
     match run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

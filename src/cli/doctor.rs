@@ -1,7 +1,7 @@
 //! `atlascope doctor`: what this terminal can draw and why, what computes, where files live.
 
 use super::args::DoctorArgs;
-use super::{Failure, output};
+use super::{Failure, logging, output};
 use crate::paths::Paths;
 use std::fmt::Write as _;
 
@@ -14,6 +14,13 @@ pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
     row(&mut text, "state", paths.state.display());
     row(&mut text, "cache", paths.cache.display());
     row(&mut text, "configuration", paths.config.display());
+    let log = logging::path(&paths);
+    let switch = format!(
+        "{} (written when {} is set)",
+        log.display(),
+        logging::VARIABLE
+    );
+    row(&mut text, "log", switch);
     output::print(&text)?;
     Ok(())
 }

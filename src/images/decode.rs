@@ -89,6 +89,7 @@ pub fn load(path: &std::path::Path) -> Result<RgbImage, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
@@ -131,6 +132,37 @@ mod tests {
             error.contains("3600000000") || error.to_lowercase().contains("limit"),
             "{error}"
         );
+    }
+
+    /// The pictures of `fixtures/images` all show the same four squares.
+    #[test]
+    fn pictures_as_cameras_and_printers_leave_them() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/images");
+        let colours = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]];
+        let greys = [[76; 3], [150; 3], [29; 3], [255; 3]];
+        for (name, expected) in [
+            ("cmyk.jpg", colours),
+            ("turned.jpg", colours),
+            ("palette.png", colours),
+            ("alpha.png", colours),
+            ("plain.webp", colours),
+            ("grey.jpg", greys),
+            ("grey16.png", greys),
+        ] {
+            let image = load(&folder.join(name)).unwrap();
+            assert_eq!(image.dimensions(), (32, 24), "{name}");
+            for ((x, y), expected) in [(4, 4), (28, 4), (4, 20), (28, 20)]
+                .into_iter()
+                .zip(expected)
+            {
+                let found = image.get_pixel(x, y).0;
+                let near = found
+                    .iter()
+                    .zip(expected)
+                    .all(|(&f, e)| f.abs_diff(e) <= 12);
+                assert!(near, "{name} at {x},{y}: {found:?}, not {expected:?}");
+            }
+        }
     }
 
     fn crc32(bytes: &[u8]) -> u32 {
