@@ -7,6 +7,7 @@
 
 pub mod demo;
 pub mod graph;
+mod inception;
 pub mod inception_v1;
 pub mod input;
 pub mod kernels;
