@@ -59,6 +59,7 @@ pub use error::Error;
 pub use summary::{describe, summary};
 
 use crate::atlas::Atlas;
+use std::io::Read as _;
 use std::path::Path;
 
 /// The version of the format that is written, and the latest that is read.
@@ -109,7 +110,18 @@ pub fn read(path: &Path) -> Result<Atlas, Error> {
             why: "it is a folder",
         });
     }
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut start = [0; 4];
+    let n = file.read(&mut start).map_err(failed)?;
+    // A large file of another kind is not read to its end only to say so.
+    if n == 4 && start != *b"PK\x03\x04" {
+        return Err(Error::NotAnAtlas {
+            path: path.to_owned(),
+            why: "it is no ZIP file",
+        });
+    }
+    let mut bytes = start[..n].to_vec();
+    file.read_to_end(&mut bytes).map_err(failed)?;
     from_bytes(&bytes, path)
 }
 

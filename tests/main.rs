@@ -12,6 +12,7 @@ mod kernels;
 mod layout;
 mod network;
 mod pipeline;
+mod prebuilt;
 mod store;
 mod support;
 mod tidy;

@@ -274,7 +274,7 @@ pub(super) struct ShowArgs {
     /// The cell at this row and column of the level: its icon with its classes
     #[arg(long, value_name = "ROW,COL", value_parser = parse_cell)]
     pub(super) cell: Option<(u32, u32)>,
-    /// Grid size of the level [default: the coarsest]
+    /// Grid size of the level [default: the coarsest; with --cell the coarsest that has such a cell]
     #[arg(long, value_name = "G")]
     pub(super) level: Option<u32>,
     /// Layer [default: the deepest]
@@ -293,12 +293,13 @@ pub(super) struct ShowArgs {
 #[command(after_help = "Examples:
   atlascope export my.atlas --png map.png --level 20
   atlascope export my.atlas --html page/
-  atlascope export my.atlas --csv tables/")]
+  atlascope export my.atlas --csv tables/",
+    group = clap::ArgGroup::new("target").required(true).multiple(true).args(["png", "html", "csv"]))]
 pub(super) struct ExportArgs {
     /// An atlas, or the .part folder of a running build
     pub(super) atlas: PathBuf,
     /// The whole map of one level as one picture
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["html", "csv"])]
+    #[arg(long, value_name = "FILE")]
     pub(super) png: Option<PathBuf>,
     /// A self-contained page that works offline
     #[arg(long, value_name = "DIR")]

@@ -141,7 +141,7 @@ pub(super) fn failure(error: PipelineError, part: &Path) -> Failure {
         PipelineError::InUse { .. } => {
             Failure::from(error).hint("wait for it, or give another output")
         }
-        PipelineError::Io { .. } => Failure::from(error).hint(resume),
+        PipelineError::Io { .. } if part.is_dir() => Failure::from(error).hint(resume),
         PipelineError::BadStageFile { .. } => {
             let hint = format!("remove {} to start afresh", part.display());
             Failure::from(error).hint(hint)

@@ -33,6 +33,10 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
         );
     }
     if let Some(path) = &args.save {
+        if path.exists() {
+            return Err(Failure::failed(format!("{} exists", path.display()))
+                .hint("give --save a new file"));
+        }
         build::check_output(path, false)?;
     }
     if args.no_explore {

@@ -8,6 +8,18 @@ use crate::store::export::{self, PictureOptions};
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let atlas = open::read(&args.atlas)?;
     if let Some(path) = &args.png {
+        // Also when one of them is a link to the other.
+        let same = path
+            .canonicalize()
+            .ok()
+            .zip(args.atlas.canonicalize().ok())
+            .is_some_and(|(a, b)| a == b);
+        if same {
+            return Err(
+                Failure::usage(format!("{} is the atlas itself", path.display()))
+                    .hint("give --png another file"),
+            );
+        }
         if path.exists() && !args.force {
             return Err(
                 Failure::failed(format!("{} exists", path.display())).hint("--force replaces it")

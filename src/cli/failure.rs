@@ -1,6 +1,7 @@
 //! How a command fails: what went wrong, what to do about it, and the exit code.
 
 use super::output;
+use crate::store;
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -63,6 +64,19 @@ impl Failure {
         self
     }
 
+    /// The error and its causes; a cause that the text above it already tells is not told again.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for cause in self.error.chain().map(ToString::to_string) {
+            if text.is_empty() {
+                text = cause;
+            } else if !text.contains(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        text
+    }
+
     /// Prints the failure and gives the exit code.
     pub fn report(self) -> ExitCode {
         let code = match self.kind {
@@ -76,7 +90,7 @@ impl Failure {
         } else {
             "error"
         };
-        output::error_line(lead, &format!("{:#}", self.error));
+        output::error_line(lead, &self.text());
         for hint in &self.hints {
             output::error_line("hint", hint);
         }
@@ -97,10 +111,19 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         } else {
             Kind::Failed
         };
+        let hint = error
+            .downcast_ref::<store::Error>()
+            .and_then(store::Error::hint);
+        let full = error.chain().any(|cause| {
+            cause
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull)
+        });
+        let space = (full && hint.is_none()).then_some("free some space on that disk");
         Self {
             kind,
             error,
-            hints: Vec::new(),
+            hints: hint.or(space).map(str::to_owned).into_iter().collect(),
         }
     }
 }

@@ -20,6 +20,12 @@ pub(super) fn file_of(path: &Path) -> PathBuf {
 /// Reads an atlas.
 pub(super) fn read(path: &Path) -> Result<Atlas, Failure> {
     let file = file_of(path);
+    if path.is_dir() && path.extension().is_none_or(|extension| extension != "part") {
+        return Err(
+            Failure::failed(format!("{} is a folder, not an atlas", path.display()))
+                .hint("the folder of a running build ends in .part"),
+        );
+    }
     if path.is_dir() && !file.exists() {
         return Err(Failure::failed(format!(
             "{} holds no snapshot of a build yet",
@@ -29,9 +35,7 @@ pub(super) fn read(path: &Path) -> Result<Atlas, Failure> {
     }
     store::read(&file).map_err(|error| {
         let part = PathBuf::from(format!("{}.part", path.display()));
-        let hint = error.hint();
-        let mut failure = Failure::from(error);
-        failure.hints.extend(hint.map(str::to_owned));
+        let failure = Failure::from(error);
         if !path.exists() && part.is_dir() {
             failure.hint(format!(
                 "an unfinished build is in {}; explore that, or resume the build",

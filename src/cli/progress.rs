@@ -55,7 +55,7 @@ impl Report {
     /// Ends the current stage with a line of what it did, and tells how many notes were swallowed.
     pub(super) fn finish(&self) {
         let mut state = self.lock();
-        state.close(self.on_terminal);
+        state.close(self.on_terminal, self.cancelled());
         if state.n_notes > MAX_NOTES {
             output::error_line(
                 "note",
@@ -78,19 +78,19 @@ impl State {
     }
 
     /// Replaces the bar by a line; stages that took no time leave none.
-    fn close(&mut self, on_terminal: bool) {
+    fn close(&mut self, on_terminal: bool, stopped: bool) {
         self.bar.finish_and_clear();
         let elapsed = self.started.elapsed();
         if !self.name.is_empty() && (elapsed >= Duration::from_millis(300) || !on_terminal) {
             let (name, done, unit) = (&self.name, self.done, &self.unit);
-            let time = elapsed.as_secs_f64();
-            output::error_line(
-                "done",
-                &format!(
-                    "{name}: {done} {unit} in {time:.1} s ({:.1}/s)",
-                    self.rate()
-                ),
-            );
+            let (time, rate) = (elapsed.as_secs_f64(), self.rate());
+            if stopped {
+                let text = format!("{name}: {done} of {} {unit}", self.total);
+                output::error_line("stopped", &text);
+            } else {
+                let text = format!("{name}: {done} {unit} in {time:.1} s ({rate:.1}/s)");
+                output::error_line("done", &text);
+            }
         }
         self.name.clear();
     }
@@ -99,7 +99,7 @@ impl State {
 impl Progress for Report {
     fn begin(&self, name: &str, total: u64, unit: &str) {
         let mut state = self.lock();
-        state.close(self.on_terminal);
+        state.close(self.on_terminal, false);
         (state.name, state.unit) = (name.to_owned(), unit.to_owned());
         (state.total, state.done) = (total, 0);
         state.started = Instant::now();

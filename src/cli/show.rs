@@ -20,11 +20,8 @@ pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
     let atlas = open::read(&args.atlas)?;
     let layer = open::layer(&atlas, args.layer.as_deref())?;
     let level = open::level(layer, args.level, |layer| {
-        if args.cell.is_some() {
-            export::finest_with_icons(layer)
-        } else {
-            layer.levels.first()
-        }
+        let holds = |level: &&Level| args.cell.is_none_or(|(row, col)| row.max(col) < level.grid);
+        layer.levels.iter().find(holds).or(layer.levels.last())
     })?;
     match args.cell {
         Some((row, col)) => cell(args, &atlas, layer, level, (row, col)),
@@ -113,6 +110,12 @@ fn print_picture(
     columns: Option<u16>,
 ) -> Result<(), Failure> {
     if !std::io::stdout().is_terminal() {
+        if args.protocol.is_some() {
+            output::error_line(
+                "note",
+                "no picture: the output is not a terminal; `export --png` writes files",
+            );
+        }
         return Ok(());
     }
     let capabilities = match explore::probe(args.protocol) {

@@ -56,7 +56,14 @@ impl<'a> Weights<'a> {
                 found,
             });
         }
-        let tensor = self.file.load(name, &Device::Cpu)?.to_dtype(DType::F32)?;
+        let tensor = self.file.load(name, &Device::Cpu)?;
+        if !tensor.dtype().is_float() {
+            return Err(NetworkError::BadWeights(format!(
+                "tensor {name} holds {:?}, not floating-point numbers",
+                tensor.dtype()
+            )));
+        }
+        let tensor = tensor.to_dtype(DType::F32)?;
         let sum = tensor.abs()?.sum_all()?.to_scalar::<f32>()?;
         if !sum.is_finite() {
             return Err(NetworkError::BadWeights(format!(

@@ -40,12 +40,20 @@ pub(super) fn draw(
 ) -> Result<(), PipelineError> {
     let tasks = plan(job, workspace, draft)?;
     let recipe = &job.recipe.icons;
-    let n_icons: usize = draft.icons.iter().flatten().map(Vec::len).sum();
+    let n_drawn = draft.icons.iter().flatten().flatten().flatten().count();
     let n_todo: usize = tasks.iter().map(|task| task.todo.len()).sum();
     let per_icon = u64::from(recipe.steps) * u64::from(recipe.attempts.max(1));
     progress.begin(ICONS.name, n_todo as u64 * per_icon, ICONS.unit);
-    if n_todo > 0 && n_todo < n_icons {
-        progress.note(&format!("{n_todo} of {n_icons} icons are left to draw"));
+    if n_drawn > 0 && n_todo > 0 {
+        progress.note(&format!(
+            "{n_drawn} icons are drawn already, {n_todo} are left"
+        ));
+    }
+    if n_drawn + n_todo == 0 {
+        let least = recipe.min_samples;
+        progress.note(&format!(
+            "no cell has {least} activations, so no icon is drawn"
+        ));
     }
     let mut whitenings: Vec<Option<Array2<f32>>> = vec![None; job.layers.len()];
     let mut pace = Pace::new();
