@@ -4,7 +4,7 @@ use atlascope::atlas::{
     Atlas, AttributionRecipe, CollectRecipe, IconRecipe, LayoutRecipe, Recipe, Source,
 };
 use atlascope::images::scenes::Scenes;
-use atlascope::images::world::World;
+use atlascope::images::world::{World, planted};
 use atlascope::images::{Folder, ImageSet};
 use atlascope::network::{Network, demo};
 use atlascope::pipeline::{self, Job, PipelineError, Sourced, Workspace};
@@ -156,6 +156,43 @@ fn damaged_stage_files_are_made_again() {
         let again = build(&job, folder.path(), &Silent).unwrap();
         assert_same(&again, &expected, &file.display().to_string());
     }
+}
+
+/// Snow is planted under wolves: against the other cells, those of snowy scenes support `wolf` more than any class.
+#[test]
+fn cells_of_snow_support_the_wolf() {
+    let network = network();
+    let (world, n) = (World::new(2), 400);
+    let scenes = Scenes::new(world, n);
+    let mut job = job(&network, &scenes, &[demo::DEFAULT_LAYER]);
+    job.recipe.icons.min_samples = u32::MAX;
+    job.truth = Some(world.truth(n));
+    let folder = tempfile::tempdir().unwrap();
+    let atlas = build(&job, folder.path(), &Silent).unwrap();
+    let truth = atlas.truth.as_ref().unwrap();
+    let layer = &atlas.layers[0];
+    let level = layer.levels.last().unwrap();
+    // Mean attribution over the samples with and without snow, each sample with its cell's.
+    let (mut sums, mut counts) = (vec![[0.0; 2]; atlas.classes.len()], [0.0; 2]);
+    for cell in 0..level.cells.len() {
+        for &sample in level.members_of(cell) {
+            let image = layer.samples.image[sample as usize] as usize;
+            let snowy = usize::from(truth.present[image] & planted::SNOW != 0);
+            counts[snowy] += 1.0;
+            for (sum, attribution) in sums.iter_mut().zip(level.attributions.row(cell)) {
+                sum[snowy] += attribution.to_f32();
+            }
+        }
+    }
+    assert!(counts[1] > 30.0, "{counts:?}");
+    let gains = sums
+        .iter()
+        .map(|[without, with]| with / counts[1] - without / counts[0]);
+    let (best, gain) = gains
+        .enumerate()
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap();
+    assert_eq!(atlas.classes[best].id, "wolf", "{gain}");
 }
 
 #[test]

@@ -137,6 +137,14 @@ pub struct IconRecipe {
     pub min_samples: u32,
     /// Weight of lucid's boundary-complexity penalty (0 = none).
     pub boundary_penalty: f32,
+    /// Power with which the spectrum's amplitude falls with frequency. lucid: 1. More gives smoother icons.
+    #[serde(default = "one")]
+    pub decay: f32,
+}
+
+/// The decay of recipes from before it could be chosen.
+fn one() -> f32 {
+    1.0
 }
 
 impl Default for CollectRecipe {
@@ -180,6 +188,7 @@ impl Default for IconRecipe {
             transforms: TransformForm::Recipe,
             min_samples: 3,
             boundary_penalty: 0.0,
+            decay: 1.0,
         }
     }
 }

@@ -77,7 +77,7 @@ pub(super) struct DemoArgs {
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
     /// Steps of ascent per icon
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) steps: u32,
     /// Also keep the finished atlas in this file
     #[arg(long, value_name = "FILE")]

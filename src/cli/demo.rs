@@ -108,20 +108,19 @@ fn with_job<T>(args: &DemoArgs, work: impl FnOnce(&Job<'_>) -> T) -> Result<T, F
             path: None,
             n_images: n as u64,
             n_skipped: 0,
-            positions: 1,
+            positions: POSITIONS,
         }],
         layers: names,
         grids: vec![10, 20],
-        collect: CollectRecipe::default(),
-        layout: LayoutRecipe {
-            n_neighbors: 15,
-            ..LayoutRecipe::default()
+        collect: CollectRecipe {
+            positions: POSITIONS,
+            ..CollectRecipe::default()
         },
+        layout: layout_recipe(),
         attribution: AttributionRecipe::default(),
         icons: IconRecipe {
-            size: ICON_SIZE,
             steps: args.steps,
-            ..IconRecipe::default()
+            ..icon_recipe()
         },
         seed: args.seed,
         device: device_name,
@@ -129,7 +128,7 @@ fn with_job<T>(args: &DemoArgs, work: impl FnOnce(&Job<'_>) -> T) -> Result<T, F
     };
     let sources = vec![Sourced {
         set: &scenes,
-        positions: 1,
+        positions: POSITIONS,
     }];
     let truth = Some(world.truth(n));
     let job = Job {
@@ -143,8 +142,33 @@ fn with_job<T>(args: &DemoArgs, work: impl FnOnce(&Job<'_>) -> T) -> Result<T, F
     Ok(work(&job))
 }
 
-/// Side of the demo's icons in pixels.
-const ICON_SIZE: u32 = 64;
+/// Activations taken from each scene: three make the map denser at no further pass through the network.
+const POSITIONS: u32 = 3;
+
+/// A few thousand activations of a small network fall into clumps; a larger smallest distance spreads them over the
+/// squares of the grid (about 70 % of 20 × 20 instead of 40 %), for some loss of trustworthiness.
+fn layout_recipe() -> LayoutRecipe {
+    LayoutRecipe {
+        n_neighbors: 20,
+        min_dist: 0.5,
+        n_epochs: 200,
+        ..LayoutRecipe::default()
+    }
+}
+
+/// Whitening would lift directions that this network hardly uses, which look like noise, and its large strides let
+/// ascent put energy into high frequencies; so directions are taken as they are and the spectrum falls faster. The
+/// higher learning rate makes up for fewer steps, the higher power keeps neighbouring cells apart.
+fn icon_recipe() -> IconRecipe {
+    IconRecipe {
+        size: 64,
+        whiten: false,
+        decay: 1.6,
+        learning_rate: 0.1,
+        cosine_power: 4.0,
+        ..IconRecipe::default()
+    }
+}
 
 /// Progress as messages to the explorer, at most a few per second.
 struct Live<'a> {

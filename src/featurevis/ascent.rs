@@ -116,7 +116,7 @@ impl<'a> Renderer<'a> {
             whitening: whitening.filter(|_| recipe.whiten),
             recipe: *recipe,
             seed,
-            param: Param::new(recipe.size as usize),
+            param: Param::new(recipe.size as usize, recipe.decay),
         }
     }
 

@@ -8,6 +8,8 @@
 //! rgb = sigmoid( M/‖M‖ · irfft2( spectrum · √(hw) / max(f, 1/max(h, w)) ) / 4 )
 //! ```
 //!
+//! (for a decay d other than 1, `max(…)` to the power of d, in units in which the lowest frequency keeps its scale)
+//!
 //! with f the frequency in cycles per pixel, M the square root of the colour covariance of photographs and ‖M‖ its
 //! largest column norm (Olah, Mordvintsev, Schubert: "Feature Visualization", Distill 2017). Both directions are written out by hand: the value, and the pull-back
 //! of a gradient (the adjoint of the inverse real FFT is the forward one with weight 2 on the columns that stand for two).
@@ -66,8 +68,9 @@ impl std::fmt::Debug for Param {
 }
 
 impl Param {
-    /// For icons of `size` × `size` pixels, even or odd; a size of 0 is taken as 1.
-    pub fn new(size: usize) -> Self {
+    /// For icons of `size` × `size` pixels, even or odd; a size of 0 is taken as 1. Amplitudes fall as frequency to
+    /// the power of `-decay`; the lowest frequency has the same amplitude whatever the decay.
+    pub fn new(size: usize, decay: f32) -> Self {
         let size = size.max(1);
         let n_cols = size / 2 + 1;
         let lowest = 1.0 / size as f32;
@@ -76,8 +79,8 @@ impl Param {
         for col in 0..n_cols {
             for row in 0..size {
                 let f = frequency(col).hypot(frequency(row)).max(lowest);
-                // √(hw) · 1/(hw) = 1/size for a square
-                scale.push(CONTRAST / (f * size as f32));
+                // √(hw) · 1/(hw) = 1/size for a square; f · size is 1 for the lowest frequency
+                scale.push(CONTRAST / (f * size as f32).powf(decay));
             }
         }
         let mut planner = RealFftPlanner::new();
@@ -361,7 +364,7 @@ mod tests {
     #[test]
     fn inverse_is_the_definition_for_even_and_odd_sizes() {
         for size in [1, 2, 3, 5, 6, 8] {
-            let param = Param::new(size);
+            let param = Param::new(size, 1.0);
             let spectrum = param.noise(&mut stream(&[7]));
             let len = param.scale.len();
             let (re, im) = (&spectrum[..len], &spectrum[3 * len..4 * len]);
@@ -376,7 +379,7 @@ mod tests {
     #[test]
     fn pull_back_agrees_with_finite_differences() {
         for size in [4, 7, 80] {
-            let param = Param::new(size);
+            let param = Param::new(size, 1.0);
             let mut rng = stream(&[3]);
             let mut scratch = param.scratch();
             let n = 3 * size * size;
@@ -416,7 +419,7 @@ mod tests {
 
     #[test]
     fn fresh_images_are_grey_with_a_little_structure() {
-        let param = Param::new(80);
+        let param = Param::new(80, 1.0);
         let mut rgb = vec![0.0; 3 * 80 * 80];
         let spectrum = param.noise(&mut stream(&[1]));
         param.image(&spectrum, &mut param.scratch(), &mut rgb);
@@ -425,6 +428,14 @@ mod tests {
             (rgb.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / rgb.len() as f32).sqrt();
         assert!((mean - 0.5).abs() < 0.02, "{mean}");
         assert!((0.002..0.05).contains(&spread), "{spread}");
+    }
+
+    #[test]
+    fn decay_damps_high_frequencies_and_keeps_the_lowest() {
+        let (usual, steep) = (Param::new(8, 1.0), Param::new(8, 2.0));
+        // column 0, row 1 is the lowest frequency, row 4 the fourth
+        assert!((steep.scale[1] - usual.scale[1]).abs() < 1e-6);
+        assert!((steep.scale[4] - usual.scale[4] / 4.0).abs() < 1e-6);
     }
 
     #[test]

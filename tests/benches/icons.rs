@@ -218,6 +218,7 @@ fn recipe(args: &Args) -> IconRecipe {
             _ => default.transforms,
         },
         boundary_penalty: args.number("--penalty", default.boundary_penalty),
+        decay: args.number("--decay", default.decay),
         ..default
     }
 }
