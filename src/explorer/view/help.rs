@@ -8,8 +8,8 @@ use ratatui::layout::Rect;
 
 /// Width of the column with the keys.
 const KEY_COLUMNS: u16 = 20;
-/// Width from which on the groups stand in two columns.
-const WIDE: u16 = 120;
+/// Empty columns around a row.
+const MARGIN: u16 = 6;
 
 /// A line of the help screen.
 enum HelpLine {
@@ -30,9 +30,10 @@ fn lines(groups: &[Group]) -> Vec<HelpLine> {
     lines
 }
 
-/// The groups in one or two columns.
-fn columns(width: u16) -> Vec<Vec<HelpLine>> {
-    if width >= WIDE {
+/// The groups in two columns where every row fits, else in one.
+fn columns(screen: u16) -> Vec<Vec<HelpLine>> {
+    let longest = KEYS.iter().map(|b| width(b.doc)).max().unwrap_or(0);
+    if screen >= 2 * (KEY_COLUMNS + longest + MARGIN) {
         let (left, right) = Group::ALL.split_at(2);
         vec![lines(left), lines(right)]
     } else {
