@@ -110,6 +110,9 @@ impl<'a> Influence<'a> {
     }
 }
 
+/// Cells with fewer samples are ranked behind all others (no icon is drawn for them by default).
+const RELIABLE: u32 = 3;
+
 /// Cells by falling influence of the wanted sign; cells without any are left out. Ties go to the earlier cell.
 pub fn strongest(level: &Level, focus: Focus) -> Vec<usize> {
     let influence = |idx: usize| focus.colouring.wanted(level.attribution(idx, focus.class));
@@ -117,6 +120,11 @@ pub fn strongest(level: &Level, focus: Focus) -> Vec<usize> {
         .map(|idx| (idx, influence(idx)))
         .filter(|&(_, v)| v > 0.0)
         .collect();
-    cells.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    // A cell of one or two samples is loud by chance: those come after all others.
+    let thin = |idx: usize| level.cells[idx].n_samples < RELIABLE;
+    cells.sort_by(|a, b| {
+        let by_count = thin(a.0).cmp(&thin(b.0));
+        by_count.then(b.1.total_cmp(&a.1)).then(a.0.cmp(&b.0))
+    });
     cells.into_iter().map(|(idx, _)| idx).collect()
 }
