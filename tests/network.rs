@@ -1,6 +1,8 @@
 //! The network against PyTorch's numbers, against its own rules, and against what bad files hold.
 
 mod accuracy;
+mod onnx;
+mod reference_case;
 mod rules;
 mod truth;
 mod weights;

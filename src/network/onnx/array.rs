@@ -23,7 +23,7 @@ pub(super) struct Array {
 }
 
 /// Constants that are computed (not read) may hold this many numbers.
-pub(super) const MOST_COMPUTED: usize = 1 << 26;
+pub(super) const MOST_COMPUTED: usize = 1 << 24;
 
 impl Array {
     pub(super) fn floats(dims: Vec<usize>, values: Vec<f32>) -> Self {

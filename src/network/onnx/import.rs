@@ -320,8 +320,11 @@ impl<'a> Import<'a> {
         tap.clone()
     }
 
-    /// A tensor on the device.
+    /// A tensor on the device, of finite numbers.
     pub(super) fn tensor(&self, values: Vec<f32>, dims: &[usize]) -> Why<Tensor> {
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(format!("its parameters hold {value}, which is not finite"));
+        }
         Tensor::from_vec(values, dims, self.device).map_err(text)
     }
 }

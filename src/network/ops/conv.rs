@@ -1,6 +1,6 @@
 //! 2-D convolution.
 
-use super::tensor::{dilate, resize_ends};
+use super::tensor::{dilate, resize_ends, strided};
 use super::window::Window;
 use crate::network::Result;
 use candle_core::Tensor;
@@ -60,11 +60,11 @@ impl Conv {
         let weight = self.spread(&self.turned()?)?;
         let dilation = self.even_dilation();
         if top >= 0 && [left, bottom, right] == [top; 3] {
-            return Ok(wide.conv2d(&weight, top as usize, 1, dilation, self.groups)?);
+            return correlate(&wide, &weight, (top as usize, 1, dilation), self.groups);
         }
         let wide = resize_ends(&wide, 2, top, bottom, 0.0)?;
         let wide = resize_ends(&wide, 3, left, right, 0.0)?;
-        Ok(wide.conv2d(&weight, 0, 1, dilation, self.groups)?)
+        correlate(&wide, &weight, (0, 1, dilation), self.groups)
     }
 
     /// candle has one dilation for both axes. Where they differ the zeros stand in the kernel instead.
@@ -114,14 +114,53 @@ fn convolve(x: &Tensor, weight: &Tensor, conv: &Conv) -> Result<Tensor> {
         (padded, padding) = (rows.pad_with_zeros(3, pads[1], pads[3])?, 0);
     }
     if stride[0] == stride[1] {
-        return Ok(padded.conv2d(weight, padding, stride[0], dilation, groups)?);
+        return correlate(&padded, weight, (padding, stride[0], dilation), groups);
     }
     // candle has one stride for both axes: take every element, then keep the wanted ones.
-    let mut y = padded.conv2d(weight, padding, 1, dilation, groups)?;
+    let mut y = correlate(&padded, weight, (padding, 1, dilation), groups)?;
     for (axis, &step) in stride.iter().enumerate() {
         let kept: Vec<u32> = (0..y.dim(axis + 2)? as u32).step_by(step).collect();
         let n = kept.len();
         y = y.index_select(&Tensor::from_vec(kept, n, x.device())?, axis + 2)?;
     }
     Ok(y)
+}
+
+/// candle's convolution with its (padding, stride, dilation). candle runs groups one after the other, which for a
+/// depthwise convolution is one tiny product per channel: that becomes a sum of shifted maps.
+fn correlate(
+    x: &Tensor,
+    weight: &Tensor,
+    (padding, stride, dilation): (usize, usize, usize),
+    groups: usize,
+) -> Result<Tensor> {
+    let (out, per_group, rows, cols) = weight.dims4()?;
+    if groups == 1 || per_group != 1 || out != groups {
+        return Ok(x.conv2d(weight, padding, stride, dilation, groups)?);
+    }
+    let (_, _, h, w) = x.dims4()?;
+    let windows = |size: usize, kernel: usize| {
+        let room = (size + 2 * padding).checked_sub((kernel - 1) * dilation + 1);
+        room.map(|room| room / stride + 1)
+    };
+    let Some(size) = windows(h, rows).zip(windows(w, cols)) else {
+        return Err(crate::network::NetworkError::BadGraph(format!(
+            "a {rows}×{cols} kernel does not fit a {h}×{w} map"
+        )));
+    };
+    // Slices of whole steps must fit, so that the last one needs room behind it.
+    let x = x.pad_with_zeros(2, padding, padding + stride - 1)?;
+    let x = x.pad_with_zeros(3, padding, padding + stride - 1)?;
+    let mut sum: Option<Tensor> = None;
+    for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
+        let factor = weight.narrow(2, row, 1)?.narrow(3, col, 1)?;
+        let factor = factor.contiguous()?.reshape((1, out, 1, 1))?;
+        let start = [row * dilation, col * dilation];
+        let part = strided(&x, start, [stride; 2], size)?.broadcast_mul(&factor)?;
+        sum = Some(match sum {
+            Some(sum) => (sum + part)?,
+            None => part,
+        });
+    }
+    sum.ok_or_else(|| crate::network::NetworkError::BadGraph("an empty kernel".into()))
 }

@@ -380,23 +380,21 @@ pub(in super::super) fn split_sizes(
     let given = input
         .map(Array::to_ints)
         .or_else(|| node.ints("split").map(<[i64]>::to_vec));
-    let sizes: Vec<usize> = match given {
-        Some(given) => given
-            .iter()
-            .map(|&part| usize::try_from(part))
+    let sizes: Vec<usize> = if let Some(given) = given {
+        let parts = given.iter().map(|&part| usize::try_from(part));
+        parts
             .collect::<std::result::Result<_, _>>()
-            .map_err(|_| format!("parts {given:?}"))?,
-        None => {
-            let n = node.outputs.len();
-            let n = usize::try_from(node.int("num_outputs", n as i64)).unwrap_or(n);
-            if n == 0 || n > size {
-                return Err(format!("{n} parts of {size}"));
-            }
-            let each = size.div_ceil(n);
-            (0..n)
-                .map(|i| each.min(size.saturating_sub(i * each)))
-                .collect()
+            .map_err(|_| format!("parts {given:?}"))?
+    } else {
+        let n = node.outputs.len();
+        let n = usize::try_from(node.int("num_outputs", n as i64)).unwrap_or(n);
+        if n == 0 || n > size {
+            return Err(format!("{n} parts of {size}"));
         }
+        let each = size.div_ceil(n);
+        (0..n)
+            .map(|i| each.min(size.saturating_sub(i * each)))
+            .collect()
     };
     let sum = sizes
         .iter()

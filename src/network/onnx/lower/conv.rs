@@ -157,6 +157,9 @@ fn conv(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap
 
 fn pool(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
     let mut x = tap(inputs, 0)?;
+    if let (&[_, 1, ..], 5, "AveragePool") = (x.dims.as_slice(), x.rank(), node.op) {
+        return channel_means(import, node, &x);
+    }
     check_map(&x)?;
     if node.ints("kernel_shape").is_none() {
         return Err("it has no kernel_shape".into());
@@ -201,6 +204,33 @@ fn pool(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap
         })
     };
     import.led(op, &x)
+}
+
+/// Means over neighbouring channels, written as a pool over volumes `[b, 1, c, h, w]` (how exporters spell a local
+/// response normalisation): a pool of maps whose rows are the channels.
+fn channel_means(import: &mut Import<'_>, node: &Node<'_>, x: &Tap) -> Why<Tap> {
+    let list = |name: &str, n: usize| match node.ints(name) {
+        Some(given) if given.len() == n => given.to_vec(),
+        _ => vec![i64::from(name != "pads"); n],
+    };
+    let (kernel, stride, pads) = (list("kernel_shape", 3), list("strides", 3), list("pads", 6));
+    let along = kernel[1..] == [1, 1] && stride == [1, 1, 1] && pads.iter().all(|&pad| pad == 0);
+    let Some(size) = usize::try_from(kernel[0]).ok().filter(|_| along && x.led) else {
+        return Err(format!("of {:?} with windows of {kernel:?}", x.dims));
+    };
+    let flat = import.reshape(x, &[&x.dims[..1], &x.dims[2..]].concat())?;
+    let turned = import.led(Op::Transpose(vec![0, 2, 1, 3]), &flat)?;
+    let pool = AvgPool {
+        kernel: [size, 1],
+        stride: [1; 2],
+        pads: [0; 4],
+        count_include_pad: true,
+        ceil: false,
+    };
+    let y = import.led(Op::AvgPool(pool), &turned)?;
+    let y = import.led(Op::Transpose(vec![0, 2, 1, 3]), &y)?;
+    let dims = [&y.dims[..1], &[1], &y.dims[1..]].concat();
+    import.reshape(&y, &dims)
 }
 
 /// Multiplies and adds per channel (axis 1), or alike everywhere: as part of the convolution or fully connected

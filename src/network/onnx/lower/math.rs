@@ -7,6 +7,7 @@ use super::conv::{affine, stretched};
 use super::{Inputs, constant_input, need_constant, tap};
 use crate::network::Op;
 use crate::network::ops::{Binary, Linear, PRelu, Unary, WithConstant};
+use candle_core::Tensor;
 
 pub(super) fn lower(
     import: &mut Import<'_>,
@@ -252,9 +253,14 @@ fn with_constant(
     let kept = &constant.dims[constant.dims.len().saturating_sub(rank)..];
     let mut dims = vec![1; 1 + rank - kept.len()];
     dims.extend(kept);
+    // A mask may hold infinities, but NaN is nothing that a file means.
+    let values = constant.to_floats();
+    if values.iter().any(|value| value.is_nan()) {
+        return Err("its constant holds NaN".into());
+    }
     let op = WithConstant {
         binary,
-        constant: import.tensor(constant.to_floats(), &dims)?,
+        constant: Tensor::from_vec(values, dims, import.device).map_err(text)?,
         constant_first: first,
     };
     let y = import.led(Op::WithConstant(op), &x)?;

@@ -1,6 +1,6 @@
 //! Operators that move values: shapes, slices, joints, pads, sizes.
 
-use super::super::array::Array;
+use super::super::array::{Array, MOST_COMPUTED};
 use super::super::fold::{
     axes_of, axis_of, flatten_axis, order_of, reshape_dims, shape_of, slices, split_sizes, squeezed,
 };
@@ -227,7 +227,11 @@ fn concat(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<T
     let mut dims = padded.inner().to_vec();
     let inner: usize = dims[ours..].iter().product();
     let outer: usize = dims[..ours - 1].iter().product();
-    let mut values = vec![0f32; outer * at * inner];
+    let n = outer.checked_mul(at).and_then(|n| n.checked_mul(inner));
+    let n = n
+        .filter(|&n| n <= MOST_COMPUTED)
+        .ok_or("it joins absurd shapes")?;
+    let mut values = vec![0f32; n];
     for (from, array) in constants {
         let floats = array.to_floats();
         let n = floats.len() / outer.max(1);

@@ -1,0 +1,251 @@
+//! One exported network beside what onnxruntime and PyTorch computed with it: a folder with `model.onnx`, `input.bin`,
+//! `values.bin`, `values.json` and maybe `gradient.bin`, as the scripts beside the references write it.
+
+use atlascope::atlas::Relaxation;
+use atlascope::network::onnx::{Source, load};
+use atlascope::network::{Channels, Compute, InputSpec, Network, NodeId, Resize};
+use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+#[derive(serde::Deserialize)]
+struct About {
+    input: Vec<usize>,
+    output: String,
+    values: BTreeMap<String, Place>,
+}
+
+#[derive(serde::Deserialize)]
+struct Place {
+    shape: Vec<usize>,
+    /// In floats.
+    offset: usize,
+    /// How many times the shape lies there: once per image where the file takes one at a time.
+    runs: usize,
+}
+
+/// A case, read.
+pub(crate) struct Case {
+    folder: PathBuf,
+    about: About,
+    values: Vec<f32>,
+    pub(crate) images: Tensor,
+}
+
+/// How far two things lie apart, as a share of the larger one's largest number.
+#[derive(Debug, Default)]
+pub(crate) struct Worst {
+    pub(crate) error: f32,
+    pub(crate) at: String,
+}
+
+/// What a comparison found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Nodes of ours that the reference has as well.
+    pub(crate) n_compared: usize,
+    /// Values that can be taps: ours and, of four axes, the reference's.
+    pub(crate) n_taps: usize,
+    pub(crate) worst: Worst,
+    pub(crate) logits: f32,
+    /// Gradient of the weighted logits to the image, where it was recorded.
+    pub(crate) gradient: Option<f32>,
+    /// |⟨w, Jv⟩ − ⟨Jᵀw, v⟩| as a share of the vectors' lengths.
+    pub(crate) adjoint: f32,
+    /// Attribution beside the jvp of whole maps.
+    pub(crate) attribution: Worst,
+}
+
+fn floats(path: &Path) -> Vec<f32> {
+    let bytes = std::fs::read(path).unwrap();
+    let words = bytes.as_chunks::<4>().0.iter();
+    words.map(|&word| f32::from_le_bytes(word)).collect()
+}
+
+fn flat(x: &Tensor) -> Vec<f32> {
+    x.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Largest difference, as a share of the largest number expected.
+pub(crate) fn apart(found: &[f32], expected: &[f32]) -> f32 {
+    if found.len() != expected.len() {
+        return f32::INFINITY;
+    }
+    let largest = expected
+        .iter()
+        .fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
+    let pairs = found.iter().zip(expected);
+    let worst = pairs.fold(0f32, |most, (a, b)| {
+        // NaN must not hide behind a maximum.
+        let difference = (a - b).abs();
+        if difference.is_nan() {
+            f32::INFINITY
+        } else {
+            most.max(difference)
+        }
+    });
+    worst / largest
+}
+
+impl Case {
+    pub(crate) fn open(folder: &Path) -> Self {
+        let text = std::fs::read_to_string(folder.join("values.json")).unwrap();
+        let about: About = serde_json::from_str(&text).unwrap();
+        let images = floats(&folder.join("input.bin"));
+        let images = Tensor::from_vec(images, about.input.clone(), &Device::Cpu).unwrap();
+        Self {
+            values: floats(&folder.join("values.bin")),
+            folder: folder.to_owned(),
+            images,
+            about,
+        }
+    }
+
+    /// The network, for images of the recorded size.
+    pub(crate) fn network(&self, compute: Compute) -> atlascope::network::Result<Network> {
+        let input = InputSpec {
+            size: self.about.input[2],
+            resize: Resize::Warp,
+            channels: Channels::Rgb,
+            mean: [0.0; 3],
+            scale: [1.0; 3],
+        };
+        let model = std::fs::read(self.folder.join("model.onnx")).unwrap();
+        let external = |location: &str, offset: u64, length: Option<u64>| {
+            let bytes = std::fs::read(self.folder.join(location))?;
+            let bytes = bytes.get(offset as usize..).unwrap_or_default();
+            Ok(bytes[..length.map_or(bytes.len(), |n| n as usize)].to_vec())
+        };
+        let source = Source {
+            name: "case",
+            model: &model,
+            external: &external,
+        };
+        Ok(load(&source, input, None, &Device::Cpu)?.with_compute(compute))
+    }
+
+    /// The reference's value called `name` for all images, where it has the same numbers of elements per image.
+    fn expected(&self, name: &str, dims: &[usize]) -> Option<&[f32]> {
+        let place = self.about.values.get(name)?;
+        let n: usize = place.shape.iter().product();
+        let same = if place.runs > 1 {
+            n == dims[1..].iter().product::<usize>()
+        } else {
+            place.shape == dims
+        };
+        same.then(|| &self.values[place.offset..place.offset + n * place.runs])
+    }
+
+    /// Compares everything.
+    pub(crate) fn compare(&self, network: &Network) -> Report {
+        let mut report = Report::default();
+        let known = |id: &NodeId| {
+            self.about
+                .values
+                .contains_key(&network.graph.node(*id).name)
+        };
+        let ids: Vec<NodeId> = (1..network.graph.nodes.len())
+            .map(NodeId)
+            .filter(known)
+            .collect();
+        let values = network.forward(&self.images, &ids).unwrap();
+        for (&id, value) in ids.iter().zip(&values) {
+            let name = &network.graph.node(id).name;
+            let Some(expected) = self.expected(name, value.dims()) else {
+                continue;
+            };
+            report.n_compared += 1;
+            report.n_taps += usize::from(network.extent(id).map_size().is_some());
+            let error = apart(&flat(value), expected);
+            if error > report.worst.error {
+                report.worst.error = error;
+                report.worst.at.clone_from(name);
+            }
+        }
+        let last = NodeId(network.graph.nodes.len() - 1);
+        let place = &self.about.values[&self.about.output];
+        let n: usize = place.shape.iter().product::<usize>() * place.runs;
+        let expected = &self.values[place.offset..place.offset + n];
+        let found = flat(&network.forward(&self.images, &[last]).unwrap()[0]);
+        // A softmax at the end is not ours: probabilities are compared then.
+        report.logits = apart(&found, expected).min(apart(
+            &softmax(&found, place.shape[0] * place.runs),
+            expected,
+        ));
+        if let Some(logits) = network.logits {
+            self.derivatives(network, logits, &mut report);
+        }
+        report
+    }
+
+    fn derivatives(&self, network: &Network, logits: NodeId, report: &mut Report) {
+        let n = network.classes.len();
+        let batch = self.about.input[0];
+        let weights: Vec<f32> = (0..n * batch).map(|i| ((i % n) as f32).sin()).collect();
+        let weights = Tensor::from_vec(weights, (batch, n), &Device::Cpu).unwrap();
+        let (_, gradient) = network
+            .vjp(&self.images, logits, &mut |_| Ok(weights.clone()))
+            .unwrap();
+        let path = self.folder.join("gradient.bin");
+        if path.exists() {
+            report.gradient = Some(apart(&flat(&gradient), &floats(&path)));
+        }
+        let one = self.images.narrow(0, 0, 1).unwrap();
+        let direction = one.sin().unwrap();
+        let pushed = network
+            .jvp(NodeId(0), &one, &direction, logits, Relaxation::Plain)
+            .unwrap();
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter()
+                .zip(b)
+                .map(|(&a, &b)| f64::from(a) * f64::from(b))
+                .sum()
+        };
+        let (w, jv) = (flat(&weights.narrow(0, 0, 1).unwrap()), flat(&pushed));
+        let (v, jw) = (flat(&direction), flat(&gradient.narrow(0, 0, 1).unwrap()));
+        let scale = (dot(&w, &w) * dot(&jv, &jv)).sqrt() + 1e-12;
+        report.adjoint = ((dot(&w, &jv) - dot(&jw, &v)).abs() / scale) as f32;
+        let layers = network.layers();
+        for at in [0, layers.len() / 2, layers.len() - 1] {
+            let Some(layer) = layers.get(at) else {
+                continue;
+            };
+            let error = attribution(network, layer.id, &one, logits);
+            if error > report.attribution.error {
+                report.attribution.error = error;
+                report.attribution.at.clone_from(&layer.name);
+            }
+        }
+    }
+}
+
+fn softmax(logits: &[f32], images: usize) -> Vec<f32> {
+    let rows = logits.chunks(logits.len() / images);
+    rows.flat_map(|row| {
+        let most = row.iter().fold(f32::MIN, |a, &b| a.max(b));
+        let sum: f32 = row.iter().map(|x| (x - most).exp()).sum();
+        row.iter()
+            .map(move |x| (x - most).exp() / sum)
+            .collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// How far the attribution of a corner and of the middle is from the jvp of a map that is zero elsewhere.
+fn attribution(network: &Network, tap: NodeId, image: &Tensor, logits: NodeId) -> f32 {
+    let h = &network.forward(image, &[tap]).unwrap()[0];
+    let (_, _, rows, cols) = h.dims4().unwrap();
+    let positions = [(0, cols - 1), (rows / 2, cols / 2)];
+    let mut worst = 0f32;
+    for relaxation in [Relaxation::Plain, Relaxation::Average] {
+        let found = network.attribution(tap, h, &positions, relaxation).unwrap();
+        for (found, (row, col)) in found.rows().into_iter().zip(positions) {
+            let one = h.narrow(2, row, 1).unwrap().narrow(3, col, 1).unwrap();
+            let one = one.pad_with_zeros(2, row, rows - row - 1).unwrap();
+            let one = one.pad_with_zeros(3, col, cols - col - 1).unwrap();
+            let expected = network.jvp(tap, h, &one, logits, relaxation).unwrap();
+            worst = worst.max(apart(&found.to_vec(), &flat(&expected)));
+        }
+    }
+    worst
+}
