@@ -1,6 +1,6 @@
 //! How long it takes to open an atlas, how large its file is, and when the explorer's first picture is complete.
 //!
-//! The atlas is invented (`atlas::sample`): 52,000 samples of 528 channels, 1,000 classes, 4,000 images, three levels
+//! The atlas is invented (`atlas::sample`): 52,000 samples of 528 channels, 1,000 classes, 4,000 images, four levels
 //! with about 2,000 icons of 80 pixels with grain. The first paint is the real binary in a pseudo-terminal of 160 × 45
 //! that answers as kitty does: from the start of the process to the end of the first frame with pictures.
 //!
@@ -31,9 +31,9 @@ fn main() {
         n_classes: 1_000,
         depth: 528,
         layers: vec!["mixed4d".to_owned()],
-        grids: vec![10, 20, 40],
+        grids: vec![10, 20, 40, 80],
         icon_size: 80,
-        min_samples: 3,
+        min_samples: 16,
         grain: 0.5,
         keep_activations: false,
         seed: 1,
