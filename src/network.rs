@@ -5,7 +5,9 @@
 //! logits: attribution). Plain candle operators are the reference on every device; on the CPU
 //! [`kernels`] computes the same numbers faster.
 
+pub mod catalogue;
 pub mod demo;
+pub mod describe;
 pub mod graph;
 mod inception;
 pub mod inception_v1;
@@ -13,6 +15,8 @@ pub mod input;
 pub mod kernels;
 pub mod manifest;
 pub mod ops;
+mod pth;
+mod torchvision;
 pub mod weights;
 
 mod cone;
@@ -66,6 +70,16 @@ pub enum NetworkError {
         name: String,
         /// Names of taps, nearest first.
         nearest: Vec<String>,
+    },
+    /// Another number of class names than the classifier has outputs.
+    #[error("{classes} class names for the {outputs} outputs of {network}")]
+    WrongClasses {
+        /// The network.
+        network: String,
+        /// Outputs of its classifier.
+        outputs: usize,
+        /// Names that were given.
+        classes: usize,
     },
     /// A graph whose parts do not fit, or a node that cannot do what was asked of it.
     #[error("{0}")]

@@ -2,7 +2,7 @@
 
 use super::workspace::{Fingerprint, Tensors};
 use super::{COLLECT, Job, PipelineError, Workspace};
-use crate::atlas::{Class, ClassId, Images};
+use crate::atlas::{ClassId, Images, class_called};
 use crate::collect::{self, Chunk, LayerChunk, Plan, Prepared};
 use crate::images::DecodeError;
 use crate::network::NetworkError;
@@ -271,21 +271,6 @@ fn images_table(job: &Job<'_>, global: &[u32], prediction: Vec<Option<ClassId>>)
         .map(|name| class_called(&job.network.classes, name))
         .collect();
     images
-}
-
-/// The class with this id, or with this name among its names (ignoring case, `_` as a space).
-fn class_called(classes: &[Class], label: &str) -> Option<ClassId> {
-    let wanted = label.replace('_', " ").to_lowercase();
-    let named = |class: &Class| {
-        class
-            .names
-            .split(',')
-            .any(|name| name.trim().to_lowercase() == wanted)
-    };
-    let by_id = classes.iter().position(|class| class.id == label);
-    by_id
-        .or_else(|| classes.iter().position(named))
-        .map(|idx| idx as ClassId)
 }
 
 fn matrix<T: candle_core::WithDType>(values: &Array2<T>) -> Result<Tensor, NetworkError> {
