@@ -281,7 +281,13 @@ impl Hub {
         let part = self.part_path(remote);
         make_folder_of(&part)?;
         let lock = fetch::lock(&part)?;
-        let fetched = fetch::fetch(self, &url, &part, &remote.file, progress)?;
+        let target = fetch::Target {
+            url: &url,
+            part: &part,
+            name: &remote.file,
+            checked: remote.expected.digits().is_some(),
+        };
+        let fetched = fetch::fetch(self, &target, progress)?;
         let (found, bytes) = hash::of_file(&part, progress)?;
         let wrong = |error| {
             fetch::forget(&part);
@@ -363,36 +369,33 @@ impl Hub {
 
     /// Where a download grows. Hugging Face's tools know `blobs/*.incomplete` as theirs.
     fn part_path(&self, remote: &Remote) -> PathBuf {
-        match &remote.origin {
-            Origin::HuggingFace {
-                repository,
-                revision,
-            } => {
-                let name = format!("atlascope-{revision}-{}.incomplete", remote.file);
-                self.repository_folder(repository)
-                    .join("blobs")
-                    .join(name.replace('/', "--"))
-            }
-            _ => {
-                let mut name = self.own_path(remote).into_os_string();
-                name.push(".part");
-                PathBuf::from(name)
-            }
-        }
+        let Origin::HuggingFace {
+            repository,
+            revision,
+        } = &remote.origin
+        else {
+            let mut name = self.own_path(remote).into_os_string();
+            name.push(".part");
+            return PathBuf::from(name);
+        };
+        let name = format!("atlascope-{revision}-{}.incomplete", remote.file);
+        self.repository_folder(repository)
+            .join("blobs")
+            .join(name.replace('/', "--"))
     }
 
     fn final_path(&self, remote: &Remote, commit: Option<&str>) -> PathBuf {
-        match &remote.origin {
-            Origin::HuggingFace {
-                repository,
-                revision,
-            } => self
-                .repository_folder(repository)
-                .join("snapshots")
-                .join(commit.unwrap_or(revision))
-                .join(&remote.file),
-            _ => self.own_path(remote),
-        }
+        let Origin::HuggingFace {
+            repository,
+            revision,
+        } = &remote.origin
+        else {
+            return self.own_path(remote);
+        };
+        self.repository_folder(repository)
+            .join("snapshots")
+            .join(commit.unwrap_or(revision))
+            .join(&remote.file)
     }
 }
 

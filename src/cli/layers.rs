@@ -60,7 +60,12 @@ fn table(rows: &[Row], defaults: &[String], flat: bool) -> String {
         }
     };
     let names: Vec<String> = (0..rows.len())
-        .map(|idx| format!("{}{}", branch(idx), rows[idx].name))
+        .map(|idx| {
+            let row = &rows[idx];
+            let alias = row.alias.as_ref();
+            let alias = alias.map_or_else(String::new, |alias| format!(" ({alias})"));
+            format!("{}{}{alias}", branch(idx), row.name)
+        })
         .collect();
     let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
     let name_width = width(&mut names.iter().map(|name| name.chars().count())).max(5);
@@ -76,7 +81,7 @@ fn table(rows: &[Row], defaults: &[String], flat: bool) -> String {
             (false, false) => ' ',
         };
         let shape: Vec<String> = row.shape.iter().map(ToString::to_string).collect();
-        let (field, stride) = if row.shape.len() == 3 {
+        let (field, stride) = if row.has_positions {
             (row.receptive_field.to_string(), row.stride.to_string())
         } else {
             (String::new(), String::new())

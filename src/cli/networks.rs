@@ -2,11 +2,12 @@
 
 use super::args::{NetworkArgs, ResizeArg};
 use super::{Failure, output};
+use crate::atlas::Class;
 use crate::hub::{Expected, Hub, Origin, Remote};
 use crate::network::manifest::{Architecture, ClassTable, Manifest, Source, parse_classes};
 use crate::network::weights::sha256;
 use crate::network::{
-    Channels, Compute, InputSpec, Network, NetworkError, Resize, catalogue, demo,
+    Channels, Compute, InputSpec, Network, NetworkError, Resize, catalogue, demo, onnx,
 };
 use crate::paths::Paths;
 use anyhow::Context as _;
@@ -38,7 +39,10 @@ pub(super) fn hub() -> Hub {
 pub(super) fn names() -> Vec<String> {
     // The manifests are compiled in, and a test reads them all.
     let manifests = catalogue::manifests().unwrap_or_default();
-    manifests.into_iter().map(|manifest| manifest.name).collect()
+    manifests
+        .into_iter()
+        .map(|manifest| manifest.name)
+        .collect()
 }
 
 /// The manifest of a known network or of a `model.toml`.
@@ -141,7 +145,7 @@ impl Known {
         Ok(bytes)
     }
 
-    fn classes(&self) -> Result<Vec<crate::atlas::Class>, Failure> {
+    fn classes(&self) -> Result<Vec<Class>, Failure> {
         match (&self.manifest.classes, &self.folder) {
             (ClassTable::File(name), folder) => {
                 let path = folder.clone().unwrap_or_default().join(name);
@@ -156,7 +160,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?)
 }
 
-fn read_classes(path: &Path) -> Result<Vec<crate::atlas::Class>, Failure> {
+fn read_classes(path: &Path) -> Result<Vec<Class>, Failure> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(parse_classes(&text).with_context(|| path.display().to_string())?)
@@ -184,11 +188,13 @@ pub(super) fn load(args: &NetworkArgs) -> Result<Loaded, Failure> {
         }
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let bytes = read(path)?;
-        let network = onnx(&name, &bytes, path, args, None, &device)?;
-        (
-            name_outputs(network, given.unwrap_or_default(), args)?,
-            Vec::new(),
-        )
+        let file = OnnxFile {
+            name: &name,
+            bytes: &bytes,
+            path,
+        };
+        let network = onnx(&file, args, None, given.unwrap_or_default(), &device)?;
+        (network, Vec::new())
     } else {
         let known = known(&args.network)?;
         let bytes = known.weights(args.weights.as_deref())?;
@@ -199,8 +205,12 @@ pub(super) fn load(args: &NetworkArgs) -> Result<Loaded, Failure> {
         let manifest = &known.manifest;
         let shown = args.weights.as_deref().unwrap_or(path);
         let network = if manifest.architecture == Architecture::Onnx {
-            let network = onnx(&manifest.name, &bytes, shown, args, Some(manifest), &device)?;
-            name_outputs(network, classes, args)?
+            let file = OnnxFile {
+                name: &manifest.name,
+                bytes: &bytes,
+                path: shown,
+            };
+            onnx(&file, args, Some(manifest.input), classes, &device)?
         } else {
             let input = input(args, manifest.input, true);
             catalogue::build(manifest, input, classes, &bytes, &device)
@@ -238,28 +248,86 @@ fn unfit(error: NetworkError, path: &Path, args: &NetworkArgs) -> Failure {
     }
 }
 
-fn name_outputs(
-    network: Network,
-    classes: Vec<crate::atlas::Class>,
-    args: &NetworkArgs,
-) -> Result<Network, Failure> {
-    let _ = (&network, &classes, args);
-    Ok(network)
+/// Reads part of a file that lies beside the model; the loader has checked that `location` stays there.
+fn external(
+    folder: &Path,
+    location: &str,
+    offset: u64,
+    length: Option<u64>,
+) -> std::io::Result<Vec<u8>> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let mut file = std::fs::File::open(folder.join(location))?;
+    let rest = file.metadata()?.len().saturating_sub(offset);
+    let length = length.unwrap_or(rest);
+    if length > rest {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::UnexpectedEof,
+            format!("{length} bytes from {offset} on are asked for, {rest} are there"),
+        ));
+    }
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
+/// An ONNX file that was read.
+struct OnnxFile<'a> {
+    name: &'a str,
+    bytes: &'a [u8],
+    path: &'a Path,
+}
+
+/// The network in an ONNX file. Its input size is the file's, or what the flags or the manifest say.
 fn onnx(
-    name: &str,
-    bytes: &[u8],
-    path: &Path,
+    file: &OnnxFile<'_>,
     args: &NetworkArgs,
-    manifest: Option<&Manifest>,
+    base: Option<InputSpec>,
+    classes: Vec<Class>,
     device: &Device,
 ) -> Result<Network, Failure> {
-    let _ = (name, bytes, args, manifest, device);
-    Err(Failure::failed(format!(
-        "{}: ONNX files cannot be read yet",
-        path.display()
-    )))
+    let path = file.path;
+    let shown = || path.display().to_string();
+    let mut input = input(args, base.unwrap_or(USUAL), base.is_some());
+    if let Some((rows, cols)) = onnx::input_size(file.bytes).with_context(shown)? {
+        if rows != cols {
+            return Err(Failure::failed(format!(
+                "{}: its input has {rows} rows and {cols} columns; only squares can be used",
+                shown()
+            )));
+        }
+        match args.input.size {
+            Some(size) if size as usize != rows => {
+                return Err(Failure::usage(format!(
+                    "--size {size}, but {} takes {rows} × {cols} pixels",
+                    shown()
+                ))
+                .hint("export the model with dynamic rows and columns to choose the size"));
+            }
+            Some(_) => (),
+            None => input = resized(input, rows),
+        }
+    }
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let external = |location: &str, offset: u64, length: Option<u64>| {
+        self::external(&folder, location, offset, length)
+    };
+    let source = onnx::Source {
+        name: file.name,
+        model: file.bytes,
+        external: &external,
+    };
+    let given = (!classes.is_empty()).then_some(classes);
+    let network =
+        onnx::load(&source, input, given, device).map_err(|error| unfit(error, path, args))?;
+    if network.logits.is_none() {
+        let text = format!(
+            "{} has no classifier: atlases of it have no attribution and no predictions",
+            network.name
+        );
+        output::error_line("note", &text);
+    }
+    Ok(network)
 }
 
 /// What torchvision's networks expect, the best guess where nothing is known.
@@ -271,11 +339,25 @@ pub(super) const USUAL: InputSpec = InputSpec {
     scale: [58.395, 57.12, 57.375],
 };
 
-/// `base` with what the flags say instead. A crop keeps its margin when only the size changes.
+/// The same for another size; a crop keeps its margin.
+fn resized(base: InputSpec, size: usize) -> InputSpec {
+    let scaled = |via: usize| (via * size).div_ceil(base.size);
+    let resize = match base.resize {
+        Resize::Warp => Resize::Warp,
+        Resize::WarpCrop { via } => Resize::WarpCrop { via: scaled(via) },
+        Resize::Crop { via } => Resize::Crop { via: scaled(via) },
+    };
+    InputSpec {
+        size,
+        resize,
+        ..base
+    }
+}
+
+/// `base` with what the flags say instead; says what was guessed unless `base` is `fixed`.
 fn input(args: &NetworkArgs, base: InputSpec, fixed: bool) -> InputSpec {
     let flags = &args.input;
     let size = flags.size.map_or(base.size, |size| size as usize);
-    let scaled = |via: usize| (via * size).div_ceil(base.size);
     let resize = match flags.resize {
         Some(ResizeArg { warp: true, via }) => {
             via.map_or(Resize::Warp, |via| Resize::WarpCrop { via })
@@ -283,11 +365,7 @@ fn input(args: &NetworkArgs, base: InputSpec, fixed: bool) -> InputSpec {
         Some(ResizeArg { warp: false, via }) => Resize::Crop {
             via: via.unwrap_or(size),
         },
-        None => match base.resize {
-            Resize::Warp => Resize::Warp,
-            Resize::WarpCrop { via } => Resize::WarpCrop { via: scaled(via) },
-            Resize::Crop { via } => Resize::Crop { via: scaled(via) },
-        },
+        None => resized(base, size).resize,
     };
     let input = InputSpec {
         size,

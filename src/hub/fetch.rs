@@ -68,14 +68,29 @@ fn beside(part: &Path, extension: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Downloads `url` to the end of `part`, with as many connections as it takes.
+/// What is downloaded, and to where.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    /// From where.
+    pub(super) url: &'a str,
+    /// The file that grows.
+    pub(super) part: &'a Path,
+    /// What people call it.
+    pub(super) name: &'a str,
+    /// The whole will be checked by a hash that is known.
+    pub(super) checked: bool,
+}
+
+/// Downloads to the end of the file, with as many connections as it takes.
 pub(super) fn fetch(
     hub: &Hub,
-    url: &str,
-    part: &Path,
-    name: &str,
+    target: &Target<'_>,
     progress: &dyn Progress,
 ) -> Result<Fetched, HubError> {
+    let Target {
+        url, part, name, ..
+    } = *target;
+
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -98,6 +113,7 @@ pub(super) fn fetch(
         url,
         part,
         name,
+        checked: target.checked,
         progress,
         told: None,
         fetched: Fetched::default(),
@@ -162,6 +178,7 @@ struct Download<'a> {
     url: &'a str,
     part: &'a Path,
     name: &'a str,
+    checked: bool,
     progress: &'a dyn Progress,
     /// Kilobytes that progress knows of, once it was begun.
     told: Option<u64>,
@@ -172,8 +189,13 @@ impl Download<'_> {
     /// One connection: asks for what is missing and appends it.
     fn attempt(&mut self, file: &mut File) -> Result<(), Trouble> {
         progress::check(self.progress).map_err(HubError::from)?;
-        let have = length(file, self.part)?;
         let tag = std::fs::read_to_string(beside(self.part, "etag")).ok();
+        if tag.is_none() && !self.checked {
+            // Nothing would notice that the file changed between two connections.
+            self.restart(file)?;
+        }
+        let have = length(file, self.part)?;
+
         let mut response = self.ask(have, tag.as_deref())?;
         let status = response.status().as_u16();
         let range = header_of(&response, header::CONTENT_RANGE.as_str());

@@ -7,10 +7,14 @@ use super::{Extent, Graph, Network, NodeId, Op, Result};
 pub struct Row {
     /// Its name.
     pub name: String,
+    /// A readable name, where its own is only a number.
+    pub alias: Option<String>,
     /// Its operator.
     pub operator: String,
-    /// One image's value: channels, rows, columns; or features.
+    /// Shape of one image's value.
     pub shape: Vec<usize>,
+    /// An atlas can be made of it: the shape is channels × rows × columns.
+    pub has_positions: bool,
     /// Theoretical receptive field in input pixels.
     pub receptive_field: usize,
     /// Input pixels between neighbouring positions.
@@ -30,19 +34,19 @@ pub struct Row {
 pub fn rows(network: &Network) -> Result<Vec<Row>> {
     let graph = &network.graph;
     let extents = graph.extents((network.input.size, network.input.size))?;
-    let fields = graph.receptive_fields();
+    let fields = &network.fields;
     let row = |idx: usize, depth: usize| {
         let node = &graph.nodes[idx];
-        let inputs: Vec<Extent> = node.inputs.iter().map(|input| extents[input.0]).collect();
-        let mut shape = vec![extents[idx].channels];
-        shape.extend(extents[idx].map.iter().flat_map(|map| [map.0, map.1]));
+        let inputs: Vec<&Extent> = node.inputs.iter().map(|input| &extents[input.0]).collect();
         Row {
             name: node.name.clone(),
             operator: operator(&node.op),
-            shape,
+            alias: node.alias.clone(),
+            shape: extents[idx].dims.clone(),
+            has_positions: extents[idx].map_size().is_some(),
             receptive_field: fields[idx].0,
             stride: fields[idx].1,
-            macs: macs(&node.op, &inputs, extents[idx]),
+            macs: node.op.macs(&inputs, &extents[idx]),
             block_end: graph.block_ends.contains(&NodeId(idx)),
             depth,
         }
@@ -91,18 +95,6 @@ fn operator(op: &Op) -> String {
     match (first, words.next()) {
         ("Unary" | "Binary", Some(which)) => which.to_owned(),
         _ => first.to_owned(),
-    }
-}
-
-/// Multiplications with addition of one node.
-fn macs(op: &Op, inputs: &[Extent], output: Extent) -> u64 {
-    let positions = |extent: Extent| extent.map.map_or(1, |(rows, cols)| rows * cols) as u64;
-    match op {
-        Op::Conv(conv) => conv.weight.elem_count() as u64 * positions(output),
-        Op::Linear(linear) => {
-            linear.weight.elem_count() as u64 * inputs.first().map_or(1, |x| positions(*x))
-        }
-        _ => 0,
     }
 }
 

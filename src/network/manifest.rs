@@ -167,7 +167,7 @@ impl Manifest {
             }
         }
         let input = &manifest.input;
-        if input.size == 0 || input.size > 4096 || input.scale.iter().any(|s| *s == 0.0) {
+        if input.size == 0 || input.size > 4096 || input.scale.contains(&0.0) {
             return Err(bad(format!("{input:?} is no input")));
         }
         Ok(manifest)

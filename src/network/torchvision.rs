@@ -10,6 +10,7 @@ use candle_core::{Device, Tensor};
 
 mod googlenet;
 mod plain;
+mod residual;
 
 /// The graph and its logits.
 ///
@@ -26,6 +27,13 @@ pub(super) fn graph(architecture: Architecture, bytes: &[u8], device: &Device) -
     let mut builder = Builder::new(&mut weights);
     match architecture {
         Architecture::Googlenet => googlenet::googlenet(&mut builder)?,
+        Architecture::Resnet18 => {
+            residual::resnet(&mut builder, residual::Block::Basic, [2, 2, 2, 2])?;
+        }
+        Architecture::Resnet50 => {
+            residual::resnet(&mut builder, residual::Block::Bottleneck, [3, 4, 6, 3])?;
+        }
+        Architecture::MobilenetV2 => residual::mobilenet_v2(&mut builder)?,
         Architecture::Vgg16 => plain::vgg16(&mut builder)?,
         Architecture::Squeezenet1_1 => plain::squeezenet1_1(&mut builder)?,
         other => {
@@ -137,6 +145,7 @@ impl<'a, 'b> Builder<'a, 'b> {
             bias,
             stride: [shape.stride; 2],
             pads: [shape.pad; 4],
+            dilation: [1; 2],
             groups: shape.groups,
         };
         self.op(name, Op::Conv(conv))

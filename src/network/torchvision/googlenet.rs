@@ -7,8 +7,11 @@ use crate::network::{Op, Result};
 /// The batch normalisation's ε.
 const EPSILON: f64 = 1e-3;
 
-/// Name, input channels' successors: 1×1; 3×3 with its bottleneck; "5×5" with its bottleneck; behind the pool.
-const BLOCKS: [(&str, usize, [usize; 2], [usize; 2], usize); 9] = [
+/// Name; channels of the 1×1 branch, of the 3×3 branch with its bottleneck, of the "5×5" branch likewise, and behind
+/// the pool.
+type Block = (&'static str, usize, [usize; 2], [usize; 2], usize);
+
+const BLOCKS: [Block; 9] = [
     ("inception3a", 64, [96, 128], [16, 32], 32),
     ("inception3b", 128, [128, 192], [32, 96], 64),
     ("inception4a", 192, [96, 208], [16, 48], 64),

@@ -39,6 +39,7 @@ pub(super) fn vgg16(builder: &mut Builder<'_, '_>) -> Result<()> {
             bias: builder.weights.take(&format!("{name}.bias"), &[outputs])?,
             stride: [1; 2],
             pads: [0; 4],
+            dilation: [1; 2],
             groups: 1,
         };
         builder.op(name, Op::Conv(conv))?;
