@@ -4,6 +4,8 @@ mod accuracy;
 mod onnx;
 mod reference_case;
 mod rules;
+mod torchvision;
+pub(crate) mod transformer;
 mod truth;
 mod weights;
 
