@@ -216,7 +216,7 @@ impl Network {
     /// the whole image from its second node on.
     #[must_use]
     pub fn with_model(mut self, model: impl Model + 'static) -> Self {
-                let mut stride = 1;
+        let mut stride = 1;
         for (node, field) in self.graph.nodes.iter().zip(&mut self.fields).skip(1) {
             if let Op::Opaque(opaque) = &node.op {
                 stride *= opaque.stride;

@@ -129,6 +129,9 @@ fn its_layers_are_maps_of_tokens() {
     assert_eq!((layer.depth, layer.map_size, layer.stride), (32, (4, 4), 4));
     assert_eq!(layer.receptive_field, 16);
     assert_eq!(network.classes.len(), 7);
+    // 17 tokens: four dense layers of 32 · 96 + 32 · 32 + 2 · 32 · 64 weights, and attention.
+    assert_eq!(layer.macs, 17 * 8192 + 2 * 17 * 17 * 32);
+
     assert!(network.layer("logits").is_err());
     let small = Tensor::zeros((1, 3, 3, 16), candle_core::DType::F32, &Device::Cpu).unwrap();
     let error = network.forward(&small, &[layer.id]).unwrap_err();
