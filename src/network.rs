@@ -216,9 +216,17 @@ impl Network {
     /// the whole image from its second node on.
     #[must_use]
     pub fn with_model(mut self, model: impl Model + 'static) -> Self {
-        for field in self.fields.iter_mut().skip(2) {
-            field.0 = self.input.size;
+        let mut stride = 1;
+        for (node, field) in self.graph.nodes.iter().zip(&mut self.fields).skip(1) {
+            if let Op::Opaque(opaque) = &node.op {
+                stride *= opaque.stride;
+            }
+            *field = (self.input.size, stride);
         }
+        if let Some(patches) = self.fields.get_mut(1) {
+            patches.0 = patches.1;
+        }
+
         self.model = Some(Box::new(model));
         self
     }

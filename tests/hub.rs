@@ -1,6 +1,6 @@
 //! Downloading weights from a server that misbehaves in all the usual ways.
 
-mod server;
+pub(crate) mod server;
 
 use atlascope::hub::{Expected, Hub, HubError, Origin, Remote, Verdict};
 use atlascope::network::weights::sha256;

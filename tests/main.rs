@@ -12,6 +12,7 @@ mod hub;
 mod kernels;
 mod layout;
 mod network;
+mod networks;
 mod pipeline;
 mod prebuilt;
 mod store;

@@ -86,6 +86,7 @@ fn compute(text: &mut String) {
         "kernels",
         format!("{:?}", crate::network::kernels::Isa::best()),
     );
+    row(text, "weights", super::networks::hub().cache.display());
     row(text, "networks", super::networks::names().join(", "));
 }
 

@@ -241,6 +241,7 @@ impl Op {
                 out * per_output as u64
             }
             (Op::Linear(linear), _) => out * linear.weight.dims()[1] as u64,
+            (Op::Opaque(opaque), _) => opaque.macs,
             (Op::MatMul, [a, _]) => out * a.dims.last().copied().unwrap_or(1) as u64,
             _ => 0,
         }

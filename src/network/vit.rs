@@ -85,7 +85,7 @@ pub fn load(
     device: &Device,
 ) -> Result<(Network, Option<NodeId>)> {
     let vit = weights::read(bytes, heads, device)?;
-    let (graph, logits) = vit.graph()?;
+    let (graph, logits) = vit.graph(input.size)?;
     let network = Network::new(name, graph, input, device.clone())?;
     Ok((network.with_model(vit), logits))
 }
@@ -96,25 +96,35 @@ impl Vit {
     }
 
     /// Node 1 is the patches, node 2 + k block k, then the logits.
-    fn graph(&self) -> Result<(Graph, Option<NodeId>)> {
+    fn graph(&self, size: usize) -> Result<(Graph, Option<NodeId>)> {
         let (mut graph, input) = Graph::with_input();
-        let opaque = |channels, stride, positions| {
+        let n_patches = (size / self.patch).pow(2);
+        let n_tokens = self.extra.dim(1)? + n_patches;
+        let opaque = |channels, stride, positions, macs: usize| {
             Op::Opaque(Opaque {
                 channels,
                 stride,
                 positions,
+                macs: macs as u64,
             })
         };
         let width = self.width();
-        let mut last = graph.push("patch_embed", opaque(width, self.patch, true), &[input])?;
-        for index in 0..self.blocks.len() {
-            last = graph.push(format!("blocks.{index}"), opaque(width, 1, true), &[last])?;
+        let embed = opaque(width, self.patch, true, n_patches * self.embed.size());
+        let mut last = graph.push("patch_embed", embed, &[input])?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            let dense = [&block.qkv, &block.project, &block.up, &block.down];
+            let weights: usize = dense.into_iter().map(Dense::size).sum();
+            // Every token looks at every token: a product for the shares and one for the values.
+            let macs = n_tokens * weights + 2 * n_tokens * n_tokens * width;
+            let op = opaque(width, 1, true, macs);
+            last = graph.push(format!("blocks.{index}"), op, &[last])?;
             graph.block_ends.push(last);
         }
+
         let logits = match &self.head {
             None => None,
             Some(head) => {
-                let op = opaque(head.bias.elem_count(), 1, false);
+                let op = opaque(head.bias.elem_count(), 1, false, head.size());
                 Some(graph.push("logits", op, &[last])?)
             }
         };
@@ -324,6 +334,11 @@ impl Dense {
     /// `[b, n, in]` or `[b, in]` → the same with `out`.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(self.linear(x)?.broadcast_add(&self.bias)?)
+    }
+
+    /// Number of weights.
+    fn size(&self) -> usize {
+        self.weight.elem_count()
     }
 
     /// Without the bias.

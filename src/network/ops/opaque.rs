@@ -9,4 +9,6 @@ pub struct Opaque {
     pub stride: usize,
     /// Channels × rows × columns; else features only.
     pub positions: bool,
+    /// Multiplications with addition for one image at the network's input size.
+    pub macs: u64,
 }
