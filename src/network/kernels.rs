@@ -9,6 +9,7 @@
 //!
 //! - [`simd`]: the convolution tile for each instruction set; the only `unsafe` code of the program
 //! - [`pack`], [`model`]: channels in blocks, weights in the order of the tile, the graph with both
+//! - [`winograd`]: 3 × 3 convolutions with fewer products
 //! - [`plan`]: which steps in which buffers, for one map size and one set of taps
 //! - [`conv`], [`pool`], [`pointwise`]: the operators on blocks, forward and back
 //! - [`Segment`]: all of it as one operator of candle
@@ -32,9 +33,10 @@ mod run;
 mod segment;
 mod simd;
 mod tangent;
+mod winograd;
 
 pub use segment::Segment;
-pub use simd::Isa;
+pub use simd::{Isa, fma_loop};
 
 use crate::atlas::Relaxation;
 

@@ -46,9 +46,8 @@ impl Conv {
     /// The gradient's convolution, packed when first needed.
     pub(super) fn transposed(&self, out: &Node, input: &Node) -> &Transposed {
         self.transposed.get_or_init(|| {
-            let before = [self.window.pads[0], self.window.pads[1]];
             let slots = (&out.slots, &input.slots);
-            Transposed::new(&self.dense, slots, self.window.stride, before, input.planar)
+            Transposed::new(&self.dense, slots, &self.window, input.planar)
         })
     }
 }
@@ -130,7 +129,12 @@ fn convolution(conv: &ops::Conv, source: &Node) -> Option<(Conv, Slots)> {
     let &[out, input, rows, cols] = conv.weight.dims() else {
         return None;
     };
-    if conv.groups != 1 || input != source.slots.channels() || out == 0 || conv.stride.contains(&0)
+    let channels = source.slots.channels();
+    if conv.groups == 0
+        || input * conv.groups != channels
+        || out % conv.groups != 0
+        || out == 0
+        || conv.stride.contains(&0)
     {
         return None;
     }
@@ -139,11 +143,13 @@ fn convolution(conv: &ops::Conv, source: &Node) -> Option<(Conv, Slots)> {
         stride: conv.stride,
         pads: conv.pads,
         ceil: false,
+        dilation: [1, 1],
     };
     let dense = Dense {
         weight: values(&conv.weight)?,
         bias: values(&conv.bias)?,
         kernel: [rows, cols],
+        groups: conv.groups,
     };
     Some(finish(dense, window, out, source, false))
 }
@@ -160,11 +166,13 @@ fn fully_connected(linear: &ops::Linear, source: &Node) -> Option<(Conv, Slots)>
         stride: [1, 1],
         pads: [0; 4],
         ceil: false,
+        dilation: [1, 1],
     };
     let dense = Dense {
         weight: values(&linear.weight)?,
         bias: values(&linear.bias)?,
         kernel: [1, 1],
+        groups: 1,
     };
     Some(finish(dense, window, out, source, true))
 }

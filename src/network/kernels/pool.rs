@@ -11,6 +11,8 @@ pub(super) struct Window {
     /// Top, left, bottom, right.
     pub pads: [usize; 4],
     pub ceil: bool,
+    /// Between neighbouring elements of the kernel; pools have 1.
+    pub dilation: [usize; 2],
 }
 
 impl From<ops::MaxPool> for Window {
@@ -20,6 +22,7 @@ impl From<ops::MaxPool> for Window {
             stride: pool.stride,
             pads: pool.pads,
             ceil: pool.ceil,
+            dilation: [1, 1],
         }
     }
 }
@@ -31,6 +34,7 @@ impl From<ops::AvgPool> for Window {
             stride: pool.stride,
             pads: pool.pads,
             ceil: false,
+            dilation: [1, 1],
         }
     }
 }
@@ -45,9 +49,22 @@ impl Window {
     pub(super) fn outputs(&self, size: [usize; 2]) -> Option<[usize; 2]> {
         let along = |axis: usize| {
             let room = size[axis] + self.pads[axis] + self.pads[axis + 2];
-            Some(room.checked_sub(self.kernel[axis])? / self.stride[axis] + 1)
+            Some(room.checked_sub(self.extent(axis))? / self.stride[axis] + 1)
         };
         Some([along(0)?, along(1)?])
+    }
+
+    /// Elements from a window's first to its last.
+    pub(super) fn extent(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    /// First and one past the last of the `n` windows along `axis` that reach element `idx` of the map.
+    pub(super) fn holding(&self, axis: usize, idx: usize, n: usize) -> (usize, usize) {
+        let (stride, at) = (self.stride[axis], idx + self.pads[axis]);
+        let first = (at + 1).saturating_sub(self.extent(axis)).div_ceil(stride);
+        let end = (at / stride + 1).min(n);
+        (first.min(end), end)
     }
 
     fn along(&self, axis: usize, size: usize) -> Option<usize> {
@@ -69,118 +86,6 @@ impl Window {
         let start = idx * self.stride[axis];
         let end = (start + self.kernel[axis]).saturating_sub(self.pads[axis]);
         (start.saturating_sub(self.pads[axis]), end.min(size))
-    }
-}
-
-/// Largest value of each window; `winners`, when not empty, gets its place in the window
-/// (kernel row · kernel columns + kernel column). The first of equals wins.
-pub(super) struct MaxForward<'a> {
-    pub window: &'a Window,
-    pub input: [usize; 2],
-    pub output: [usize; 2],
-    pub x: &'a [f32],
-    pub y: &'a mut [f32],
-    pub winners: &'a mut [u8],
-}
-
-impl Work for MaxForward<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let [rows, cols] = self.output;
-        let pixels = self.input[0] * self.input[1];
-        let blocks = self.x.len() / (pixels * LANES);
-        let record = !self.winners.is_empty();
-        for block in 0..blocks {
-            let x = &self.x[block * pixels * LANES..(block + 1) * pixels * LANES];
-            for row in 0..rows {
-                let (top, bottom) = self.window.span(0, row, self.input[0]);
-                for col in 0..cols {
-                    let (left, right) = self.window.span(1, col, self.input[1]);
-                    let at = ((block * rows + row) * cols + col) * LANES;
-                    // Start from the window's first element on the map, so that NaN cannot win by absence.
-                    let first = (top * self.input[1] + left) * LANES;
-                    let mut best = [0f32; LANES];
-                    best.copy_from_slice(&x[first..first + LANES]);
-                    let code = (top + self.window.pads[0] - row * self.window.stride[0])
-                        * self.window.kernel[1]
-                        + (left + self.window.pads[1] - col * self.window.stride[1]);
-                    let mut winner = [code as u32; LANES];
-                    for r in top..bottom {
-                        let start = (r * self.input[1] + left) * LANES;
-                        let end = (r * self.input[1] + right) * LANES;
-                        let line = x[start..end].chunks_exact(LANES);
-                        if record {
-                            let k_row = r + self.window.pads[0] - row * self.window.stride[0];
-                            let k_col = left + self.window.pads[1] - col * self.window.stride[1];
-                            let first = (k_row * self.window.kernel[1] + k_col) as u32;
-                            for (code, values) in (first..).zip(line) {
-                                for lane in 0..LANES {
-                                    let larger = values[lane] > best[lane];
-                                    best[lane] = if larger { values[lane] } else { best[lane] };
-                                    winner[lane] = if larger { code } else { winner[lane] };
-                                }
-                            }
-                        } else {
-                            for values in line {
-                                for lane in 0..LANES {
-                                    let larger = values[lane] > best[lane];
-                                    best[lane] = if larger { values[lane] } else { best[lane] };
-                                }
-                            }
-                        }
-                    }
-                    self.y[at..at + LANES].copy_from_slice(&best);
-                    if record {
-                        self.winners[at..at + LANES].copy_from_slice(&winner.map(|w| w as u8));
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Adds each window's cotangent to its winner's gradient.
-pub(super) struct MaxBackward<'a> {
-    pub window: &'a Window,
-    pub input: [usize; 2],
-    pub output: [usize; 2],
-    pub g: &'a [f32],
-    pub winners: &'a [u8],
-    pub gx: &'a mut [f32],
-}
-
-impl Work for MaxBackward<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let [rows, cols] = self.output;
-        let pixels = self.input[0] * self.input[1];
-        // Where each element of the kernel lies relative to the window's first, in lanes.
-        let [k_rows, k_cols] = self.window.kernel;
-        let mut offsets = [0isize; 256];
-        for (code, offset) in offsets.iter_mut().enumerate().take(k_rows * k_cols) {
-            *offset = ((code / k_cols * self.input[1] + code % k_cols) * LANES) as isize;
-        }
-        for (block, gx) in self.gx.chunks_exact_mut(pixels * LANES).enumerate() {
-            for row in 0..rows {
-                for col in 0..cols {
-                    let at = ((block * rows + row) * cols + col) * LANES;
-                    let origin = ((row * self.window.stride[0]) as isize
-                        - self.window.pads[0] as isize)
-                        * self.input[1] as isize
-                        + (col * self.window.stride[1]) as isize
-                        - self.window.pads[1] as isize;
-                    let origin = origin * LANES as isize;
-                    let g = &self.g[at..at + LANES];
-                    let winners = &self.winners[at..at + LANES];
-                    for lane in 0..LANES {
-                        let to = origin + offsets[winners[lane] as usize] + lane as isize;
-                        gx[to as usize] += g[lane];
-                    }
-                }
-            }
-        }
     }
 }
 

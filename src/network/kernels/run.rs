@@ -1,19 +1,20 @@
 //! Running a plan over one image, forward and back.
 
-use super::conv::{Finish, Geometry, Mode, convolve};
+use super::conv::{Finish, Geometry, Mode, Scratch, convolve};
 use super::model::{Node, Step};
 use super::plan::{Plan, Planned, View};
 use super::pointwise::{
     Lrn, LrnTask, MapMean, MapSpread, Mask, Move, Relu, Signs, to_blocks, to_planes,
 };
-use super::pool::{MaxBackward, MaxForward, MeanBackward, MeanForward, Window};
+use super::pool::{MeanBackward, MeanForward, Window};
+use super::simd::{MaxBackward, MaxForward};
 
 /// Buffers of one thread, kept from call to call.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     values: Vec<Vec<f32>>,
     gradients: Vec<Vec<f32>>,
-    scratch: [Vec<f32>; 2],
+    scratch: Scratch,
 }
 
 /// What a step leaves for the way back.
@@ -126,6 +127,7 @@ impl Runner<'_> {
             before: [window.pads[0] as isize, window.pads[1] as isize],
             output: self.plan.sizes[out],
             stride: window.stride,
+            dilation: window.dilation,
         }
     }
 
@@ -146,11 +148,11 @@ impl Runner<'_> {
             Step::Conv(conv) => {
                 let at = self.geometry(&conv.window, input, step.out);
                 let finish = if step.fused() {
-                    Finish::BiasRelu
+                    Finish::BiasClamp(0.0, f32::INFINITY)
                 } else {
                     Finish::Bias
                 };
-                let scratch = &mut workspace.scratch[0];
+                let scratch = &mut workspace.scratch;
                 convolve(self.mode, &conv.packed, &at, x, (&mut *y, finish), scratch);
                 if keep && step.fused() {
                     return self.signs(y);
@@ -164,14 +166,15 @@ impl Runner<'_> {
             }
             Step::MaxPool(window) => {
                 let mut winners = vec![0; if keep { y.len() } else { 0 }];
-                isa.run(MaxForward {
+                let task = MaxForward {
                     window,
                     input: input_size,
                     output: output_size,
                     x,
                     y,
                     winners: &mut winners,
-                });
+                };
+                task.run(isa);
                 if keep {
                     return Record::Winners(winners);
                 }
@@ -344,14 +347,15 @@ impl Runner<'_> {
                 if !add {
                     gx.fill(0.0);
                 }
-                isa.run(MaxBackward {
+                let task = MaxBackward {
                     window,
                     input: input_size,
                     output: output_size,
                     g,
                     winners,
                     gx,
-                });
+                };
+                task.run(isa);
             }
             (Step::MeanPool(window, counts_padding), _) => {
                 if !add {

@@ -5,7 +5,7 @@
 //! convolution with zeros around. What is needed of the primal (signs, winners, an LRN's input) comes from one
 //! forward pass of the layers above that all positions of an image share.
 
-use super::conv::{Finish, Geometry, Mode, convolve};
+use super::conv::{Finish, Geometry, Mode, Scratch, convolve};
 use super::model::{Conv, Node, Step};
 use super::plan::Planned;
 use super::pointwise::{Lrn, LrnTask, MapMean, Mask, to_planes};
@@ -39,7 +39,7 @@ impl Region {
             return seen;
         }
         for (axis, &n) in output.iter().enumerate() {
-            let (k, s, p) = (window.kernel[axis], window.stride[axis], window.pads[axis]);
+            let (k, s, p) = (window.extent(axis), window.stride[axis], window.pads[axis]);
             // Window o covers o s − p .. o s − p + k.
             let first = (self.start[axis] + p + 1).saturating_sub(k).div_ceil(s);
             let last = ((self.end(axis) - 1 + p) / s + 1).min(n);
@@ -74,7 +74,7 @@ impl Region {
 pub(super) struct Regions {
     at: Vec<Region>,
     values: Vec<Vec<f32>>,
-    scratch: Vec<f32>,
+    scratch: Scratch,
 }
 
 /// Everything that the positions of one image share.
@@ -176,7 +176,7 @@ impl Tangents<'_> {
         conv: &Conv,
         (from, x): (Region, &[f32]),
         (region, y): (Region, &mut [f32]),
-        scratch: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) {
         let at = Geometry {
             input: from.size,
@@ -186,6 +186,7 @@ impl Tangents<'_> {
             }),
             output: region.size,
             stride: conv.window.stride,
+            dilation: conv.window.dilation,
         };
         let mode = Mode {
             parallel: false,
