@@ -8,7 +8,7 @@
 
 use super::pack::{Packed, Slots};
 use super::pool::Window;
-use super::simd::{Isa, LANES, Start, Sweep};
+use super::simd::{Depthwise, Isa, LANES, Start, Sweep};
 use super::winograd;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -141,6 +141,90 @@ pub(super) fn convolve(
     } else {
         sweep(0, y);
     }
+}
+
+/// Convolves each block's channels with their own kernels, into `y`.
+pub(super) fn depthwise(
+    isa: Isa,
+    (window, weights): (&Window, &[f32]),
+    at: &Geometry,
+    x: &[f32],
+    (y, start, clamp): (&mut [f32], Start, Option<(f32, f32)>),
+    scratch: &mut Scratch,
+) {
+    let need = [0, 1].map(|axis| {
+        (at.output[axis] - 1) * at.stride[axis] + (window.kernel[axis] - 1) * at.dilation[axis] + 1
+    });
+    let taps = window.kernel[0] * window.kernel[1] * LANES;
+    let [x_block, y_block] = [at.input, at.output].map(|size| size[0] * size[1] * LANES);
+    let fits = (0..2).all(|axis| at.before[axis] == 0 && need[axis] <= at.input[axis]);
+    for (block, y) in y.chunks_exact_mut(y_block).enumerate() {
+        let mut x = &x[block * x_block..(block + 1) * x_block];
+        let mut held = at.input;
+        if !fits {
+            // One block at a time, so that its padded copy is still in the nearest cache.
+            pad(x, LANES, at, need, &mut scratch.padded);
+            (x, held) = (&scratch.padded[..need[0] * need[1] * LANES], need);
+        }
+        let start = match start {
+            Start::Bias(bias) => Start::Bias(&bias[block * LANES..(block + 1) * LANES]),
+            other => other,
+        };
+        Depthwise {
+            x,
+            x_block: 0,
+            x_row: at.dilation[0] * held[1] * LANES,
+            x_col: at.dilation[1] * LANES,
+            row_step: at.stride[0] * held[1] * LANES,
+            col_step: at.stride[1] * LANES,
+            kernel: window.kernel,
+            weights: &weights[block * taps..(block + 1) * taps],
+            start,
+            clamp,
+            size: at.output,
+            y,
+        }
+        .run(isa);
+    }
+}
+
+/// The gradient of [`depthwise`] to its input, added to `gx`; `turned` are the weights turned by 180°.
+pub(super) fn depthwise_back(
+    isa: Isa,
+    (window, turned): (&Window, &[f32]),
+    at: &Geometry,
+    g: &[f32],
+    (gx, add): (&mut [f32], bool),
+    scratch: &mut Scratch,
+) {
+    // With zeros between its elements the cotangent is one of stride 1.
+    let wide = [0, 1].map(|axis| (at.output[axis] - 1) * at.stride[axis] + 1);
+    let mut spread = std::mem::take(&mut scratch.phases);
+    let g = if at.stride == [1, 1] {
+        g
+    } else {
+        spread.clear();
+        let blocks = g.len() / (at.output[0] * at.output[1] * LANES);
+        spread.resize(blocks * wide[0] * wide[1] * LANES, 0.0);
+        for (idx, g) in g.chunks_exact(LANES).enumerate() {
+            let (row, col) = (idx / at.output[1], idx % at.output[1]);
+            let (block, row) = (row / at.output[0], row % at.output[0]);
+            let row = block * wide[0] + row * at.stride[0];
+            let to = (row * wide[1] + col * at.stride[1]) * LANES;
+            spread[to..to + LANES].copy_from_slice(g);
+        }
+        &spread
+    };
+    let back = Geometry {
+        input: wide,
+        before: [0, 1].map(|axis| window.extent(axis) as isize - 1 - at.before[axis]),
+        output: at.input,
+        stride: [1, 1],
+        dilation: at.dilation,
+    };
+    let start = if add { Start::Add } else { Start::Zero };
+    depthwise(isa, (window, turned), &back, g, (gx, start, None), scratch);
+    scratch.phases = spread;
 }
 
 /// Buffers that a convolution uses on the way.

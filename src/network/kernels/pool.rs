@@ -33,7 +33,7 @@ impl From<ops::AvgPool> for Window {
             kernel: pool.kernel,
             stride: pool.stride,
             pads: pool.pads,
-            ceil: false,
+            ceil: pool.ceil,
             dilation: [1, 1],
         }
     }
@@ -45,26 +45,9 @@ impl Window {
         Some([self.along(0, size[0])?, self.along(1, size[1])?])
     }
 
-    /// The same for a convolution, where padding may be as wide as it likes.
-    pub(super) fn outputs(&self, size: [usize; 2]) -> Option<[usize; 2]> {
-        let along = |axis: usize| {
-            let room = size[axis] + self.pads[axis] + self.pads[axis + 2];
-            Some(room.checked_sub(self.extent(axis))? / self.stride[axis] + 1)
-        };
-        Some([along(0)?, along(1)?])
-    }
-
     /// Elements from a window's first to its last.
     pub(super) fn extent(&self, axis: usize) -> usize {
         (self.kernel[axis] - 1) * self.dilation[axis] + 1
-    }
-
-    /// First and one past the last of the `n` windows along `axis` that reach element `idx` of the map.
-    pub(super) fn holding(&self, axis: usize, idx: usize, n: usize) -> (usize, usize) {
-        let (stride, at) = (self.stride[axis], idx + self.pads[axis]);
-        let first = (at + 1).saturating_sub(self.extent(axis)).div_ceil(stride);
-        let end = (at / stride + 1).min(n);
-        (first.min(end), end)
     }
 
     fn along(&self, axis: usize, size: usize) -> Option<usize> {
@@ -110,8 +93,8 @@ impl Work for MeanForward<'_> {
             for (idx, y) in y.chunks_exact_mut(LANES).enumerate() {
                 let (top, bottom) = self.window.span(0, idx / cols, self.input[0]);
                 let (left, right) = self.window.span(1, idx % cols, self.input[1]);
-                let on_map = (bottom - top) * (right - left);
-                let share = mean_share(self.window, self.counts_padding, on_map);
+                let at = [idx / cols, idx % cols];
+                let share = self.window.mean_share(self.counts_padding, at, self.input);
                 let mut sum = [0f32; LANES];
                 for r in top..bottom {
                     let start = (r * self.input[1] + left) * LANES;
@@ -130,14 +113,23 @@ impl Work for MeanForward<'_> {
     }
 }
 
-#[inline(always)]
-pub(super) fn mean_share(window: &Window, counts_padding: bool, on_map: usize) -> f32 {
-    let count = if counts_padding {
-        window.kernel[0] * window.kernel[1]
-    } else {
-        on_map
-    };
-    1.0 / count as f32
+impl Window {
+    /// 1 / (number of elements that the mean of a window counts), for window `at` over a map of `size`. Padding counts
+    /// with `counts_padding`, what lies behind it never.
+    #[inline(always)]
+    pub(super) fn mean_share(&self, counts_padding: bool, at: [usize; 2], size: [usize; 2]) -> f32 {
+        let mut count = 1;
+        for axis in 0..2 {
+            count *= if counts_padding {
+                let room = self.pads[axis] + size[axis] + self.pads[axis + 2];
+                self.kernel[axis].min(room - at[axis] * self.stride[axis])
+            } else {
+                let (first, end) = self.span(axis, at[axis], size[axis]);
+                end - first
+            };
+        }
+        1.0 / count as f32
+    }
 }
 
 /// Adds each window's share of its cotangent to its elements' gradients.
@@ -161,8 +153,8 @@ impl Work for MeanBackward<'_> {
             for (idx, g) in g.chunks_exact(LANES).enumerate() {
                 let (top, bottom) = self.window.span(0, idx / cols, self.input[0]);
                 let (left, right) = self.window.span(1, idx % cols, self.input[1]);
-                let on_map = (bottom - top) * (right - left);
-                let share = mean_share(self.window, self.counts_padding, on_map);
+                let at = [idx / cols, idx % cols];
+                let share = self.window.mean_share(self.counts_padding, at, self.input);
                 for r in top..bottom {
                     let start = (r * self.input[1] + left) * LANES;
                     let end = (r * self.input[1] + right) * LANES;

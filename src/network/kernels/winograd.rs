@@ -17,7 +17,7 @@ use super::simd::{InputTiles, Isa, LANES, OutputTiles, Sweep};
 const SIDES: [usize; 2] = [2, 4];
 
 /// Uses of a weight below which reading it from the cache takes longer than multiplying with it.
-const USES: usize = 16;
+const USES: usize = 5;
 
 /// Floats of transformed input that are made and used up before the next, so that they stay in the cache.
 const CHUNK: usize = 64 << 10;
@@ -54,7 +54,8 @@ pub(super) fn tile(packed: &Packed, at: &Geometry) -> Option<usize> {
         let transforms = 6 * elements * tiles * (ins + outs);
         elements * pairs * tiles.max(USES) + transforms
     });
-    let best = usize::from(costs[1] < costs[0]);
+    // The larger tile reads more weights and loses a digit: it must be clearly better.
+    let best = usize::from(costs[1] * 5 < costs[0] * 4);
     (costs[best] * 10 < direct * 9).then_some(best)
 }
 

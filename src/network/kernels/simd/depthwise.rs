@@ -66,7 +66,7 @@ struct Rows<'a> {
 impl Kernel for Rows<'_> {
     #[inline(always)]
     unsafe fn run<B: Block>(self) {
-        let mut task = self.task;
+        let task = self.task;
         let to = task.y.as_mut_ptr();
         let task = &task;
         let [rows, cols] = task.size;
