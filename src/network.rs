@@ -20,6 +20,7 @@ mod cone;
 mod extent;
 mod reference;
 mod rules;
+mod tidy;
 
 pub use extent::{Axes, Extent};
 pub use graph::{Graph, Layer, Node, NodeId, Op};
@@ -70,6 +71,19 @@ pub enum NetworkError {
         name: String,
         /// Names of taps, nearest first.
         nearest: Vec<String>,
+    },
+    /// Not an ONNX file, a damaged one, or one that cannot be run.
+    #[error("not a usable ONNX file: {0}")]
+    BadModel(String),
+    /// An operator that is not implemented.
+    #[error("operator {operator} (node {node}) is not supported; supported are {supported}")]
+    UnsupportedOperator {
+        /// Its type.
+        operator: String,
+        /// The node's name.
+        node: String,
+        /// What is, in one line.
+        supported: String,
     },
     /// A graph whose parts do not fit, or a node that cannot do what was asked of it.
     #[error("{0}")]
@@ -182,6 +196,11 @@ impl Network {
     pub fn with_compute(mut self, compute: Compute) -> Self {
         self.compute = compute;
         self
+    }
+
+    /// The shape of one image's value at a node, at the network's input size.
+    pub fn extent(&self, id: NodeId) -> &Extent {
+        &self.extents[id.0]
     }
 
     /// The layer called `name`; every node with positions can be one.
