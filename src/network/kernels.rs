@@ -51,6 +51,7 @@ use pointwise::to_planes;
 use rayon::prelude::*;
 use run::{Record, Runner, Seen, Workspace};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tangent::{Regions, Tangents};
 
@@ -67,6 +68,9 @@ pub struct Engine {
     workspaces: Mutex<Vec<Workspace>>,
     regions: Mutex<Vec<Regions>>,
 }
+
+/// Bytes that the tapes of a batch may take together; images beyond that are run a second time on the way back.
+const TAPES: usize = 192 << 20;
 
 /// More plans than this are not remembered: image sizes come from a small set.
 const PLANS: usize = 64;
@@ -186,22 +190,23 @@ impl Engine {
         let runner = self.runner(&plan, batch);
         let (per_image, per_tap) = (planes.len() / batch, len(&plan, tap));
         let mut activation = vec![0f32; batch * per_tap];
+        let held = AtomicUsize::new(0);
         let tapes = activation
             .par_chunks_exact_mut(per_tap)
             .zip(planes.par_chunks_exact(per_image))
             .map(|(activation, planes)| {
-                let mut workspace = Lent::new(&self.workspaces);
-                let mut tape = Vec::with_capacity(plan.steps.len());
                 let mut unpacked = Ok(());
                 let mut seen = |idx: usize, seen: Seen| {
                     if idx == tap.0 {
                         unpacked = self.unpack(&plan, idx, &seen, activation);
                     }
                 };
-                runner.forward(&mut workspace.value, planes, Some(&mut tape), &mut seen)?;
-                unpacked.map(|()| tape)
+                let tape = self.tape(&runner, planes, &mut seen)?;
+                let bytes = tape.iter().map(Record::bytes).sum();
+                let fits = held.fetch_add(bytes, Ordering::Relaxed) + bytes <= TAPES;
+                unpacked.map(|()| fits.then_some(tape))
             })
-            .collect::<Result<Vec<Vec<Record>>>>()?;
+            .collect::<Result<Vec<Option<Vec<Record>>>>>()?;
         let activation = tensor(&plan, activation, batch, tap)?;
         let cotangent = cotangent(&activation)?;
         if cotangent.dims() != activation.dims() {
@@ -216,14 +221,32 @@ impl Engine {
         gradient
             .par_chunks_exact_mut(per_image)
             .zip(cotangent.par_chunks_exact(per_tap))
+            .zip(planes.par_chunks_exact(per_image))
             .zip(tapes)
-            .try_for_each(|((gradient, cotangent), tape)| {
+            .try_for_each(|(((gradient, cotangent), planes), tape)| {
+                let tape = match tape {
+                    Some(tape) => tape,
+                    None => self.tape(&runner, planes, &mut |_, _| ())?,
+                };
                 let mut workspace = Lent::new(&self.workspaces);
                 let from = (tap.0, cotangent);
                 runner.backward(&mut workspace.value, &tape, from, gradient)
             })?;
         let gradient = Tensor::from_vec(gradient, images.shape(), images.device())?;
         Ok((activation, gradient))
+    }
+
+    /// One image forward, with what the way back needs.
+    fn tape(
+        &self,
+        runner: &Runner,
+        planes: &[f32],
+        seen: &mut dyn FnMut(usize, Seen),
+    ) -> Result<Vec<Record>> {
+        let mut workspace = Lent::new(&self.workspaces);
+        let mut tape = Vec::with_capacity(runner.plan.steps.len());
+        runner.forward(&mut workspace.value, planes, Some(&mut tape), seen)?;
+        Ok(tape)
     }
 
     /// Change of the values at `to` (`[batch, features]`: the logits) along `activation` (`[1, channels, rows,

@@ -17,8 +17,10 @@
 
 use atlascope::atlas::{IconRecipe, Relaxation};
 use atlascope::featurevis::{Job, NetworkTap, Renderer};
-use atlascope::network::kernels::{Isa, fma_loop};
-use atlascope::network::{Compute, Network, NodeId, inception_v1};
+use atlascope::network::kernels::{Engine, Isa, fma_loop};
+use atlascope::network::{
+    Channels, Compute, InputSpec, Network, NodeId, Resize, inception_v1, onnx,
+};
 use atlascope::progress::Silent;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -105,7 +107,10 @@ fn attribution(network: &Network, positions: usize, layer: &'static str) -> Part
         .collect();
     let name = &network.name;
     Part {
-        name: format!("{name} attribution at {layer}, {} positions", positions.len()),
+        name: format!(
+            "{name} attribution at {layer}, {} positions",
+            positions.len()
+        ),
         unit: "positions/s",
         count: positions.len(),
         flops: 0.0,
@@ -169,6 +174,38 @@ fn icons(network: &Network, batch: usize, steps: u32, layer: &'static str) -> Pa
     }
 }
 
+/// An ONNX file as a network of its own input size.
+fn onnx(name: &str, model: &[u8]) -> Network {
+    let size = onnx::input_size(model).unwrap();
+    let input = InputSpec {
+        size: size.map_or(if name == "squeezenet1_1" { 227 } else { 224 }, |size| {
+            size.0
+        }),
+        resize: Resize::Warp,
+        channels: Channels::Rgb,
+        mean: [127.0; 3],
+        scale: [128.0; 3],
+    };
+    let external = |_: &str, _: u64, _: Option<u64>| Err(std::io::ErrorKind::NotFound.into());
+    let source = onnx::Source {
+        name,
+        model,
+        external: &external,
+    };
+    let network = onnx::load(&source, input, None, &Device::Cpu).unwrap();
+    let extents = network
+        .graph
+        .extents((network.input.size, network.input.size))
+        .unwrap();
+    if let Some(engine) = Engine::new(&network.graph, &extents) {
+        println!(
+            "{name}: candle runs {:?} between the kernels",
+            engine.plain_nodes()
+        );
+    }
+    network
+}
+
 fn inception_parts(network: &Network) -> Vec<Part> {
     vec![
         forward(network, 1, "logits"),
@@ -214,7 +251,13 @@ fn main() {
     );
     let bytes = std::fs::read(data.join("inception_v1/weights.safetensors")).unwrap();
     let inception = inception_v1::load(&bytes, &Device::Cpu).unwrap();
-    measure(inception, inception_parts, &wanted, &computes, (rounds, peak));
+    measure(
+        inception,
+        inception_parts,
+        &wanted,
+        &computes,
+        (rounds, peak),
+    );
     for name in ["efficientnet_lite0", "squeezenet1_1"] {
         let file = data.join(format!("onnx/{name}.onnx"));
         let parts = |network: &Network| vec![forward(network, 8, "logits")];
@@ -259,7 +302,10 @@ fn measure(
                 part.name, part.unit
             );
             if part.flops > 0.0 {
-                print!(", {:.0} % of peak", 100.0 * middle * part.flops / 1e9 / peak);
+                print!(
+                    ", {:.0} % of peak",
+                    100.0 * middle * part.flops / 1e9 / peak
+                );
             }
             println!();
         }

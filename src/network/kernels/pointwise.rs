@@ -1,7 +1,7 @@
 //! What works pixel by pixel: layout changes, ReLU and its mask, means over the map, LRN.
 
 use super::pack::Slots;
-use super::simd::{LANES, Work};
+use super::simd::{Isa, LANES, Lrn75, LrnJob, Work};
 use crate::network::ops;
 
 /// One image's planes `[channel][pixel]` into blocks; unused lanes become 0.
@@ -350,6 +350,39 @@ pub(super) enum LrnTask<'a> {
     Tangent { t: &'a [f32], y: &'a mut [f32] },
 }
 
+impl Lrn<'_> {
+    /// Runs it, the common exponent on registers.
+    pub(super) fn compute(self, isa: Isa) {
+        let Self {
+            parameters,
+            pixels,
+            x,
+            task,
+            ..
+        } = self;
+        let common = (parameters.beta - 0.75).abs() < f64::EPSILON
+            && parameters.k > 0.0
+            && parameters.size / 2 <= LANES;
+        if !common {
+            isa.run(Self { task, ..self });
+            return;
+        }
+        Lrn75 {
+            size: parameters.size,
+            share: (parameters.alpha / parameters.size as f64) as f32,
+            k: parameters.k as f32,
+            pixels,
+            x,
+            job: match task {
+                LrnTask::Forward(y) => LrnJob::Forward(y),
+                LrnTask::Backward { g, gx, add } => LrnJob::Backward { g, gx, add },
+                LrnTask::Tangent { t, y } => LrnJob::Tangent { t, y },
+            },
+        }
+        .run(isa);
+    }
+}
+
 impl Work for Lrn<'_> {
     type Output = ();
     #[inline(always)]
@@ -458,16 +491,8 @@ impl<'a> Lines<'a> {
             *base = k + a * sum;
         }
         let powers = self.power.iter_mut().zip(&self.base);
-        // β = 3/4, everybody's choice, by two square roots.
-        if (self.lrn.beta - 0.75).abs() < f64::EPSILON {
-            for (power, base) in powers {
-                let root = base.sqrt();
-                *power = 1.0 / (root * root.sqrt());
-            }
-        } else {
-            for (power, base) in powers {
-                *power = base.powf(-self.lrn.beta as f32);
-            }
+        for (power, base) in powers {
+            *power = base.powf(-self.lrn.beta as f32);
         }
     }
 

@@ -42,6 +42,20 @@ pub(super) enum Record {
     Plain(Saved, Vec<Tensor>),
 }
 
+impl Record {
+    /// What it takes in memory; tensors are shared with nobody once the forward pass is over.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Signs(bits) => 2 * bits.len(),
+            Self::Winners(winners) => winners.len(),
+            Self::Values(values) => 4 * values.len(),
+            Self::Both([a, b], bits) => 4 * (a.len() + b.len()) + 2 * bits.len(),
+            Self::Plain(_, inputs) => 8 * inputs.iter().map(Tensor::elem_count).sum::<usize>(),
+        }
+    }
+}
+
 /// Everything that running a plan needs besides buffers.
 #[derive(Clone, Copy)]
 pub(super) struct Runner<'a> {
@@ -350,13 +364,14 @@ impl Runner<'_> {
                 y,
             }),
             Step::Lrn(lrn) => {
-                isa.run(Lrn {
+                Lrn {
                     parameters: lrn,
                     channels: self.nodes[out].slots.channels(),
                     pixels,
                     x,
                     task: LrnTask::Forward(y),
-                });
+                }
+                .compute(isa);
                 return kept(keep, x);
             }
             Step::Same => y.copy_from_slice(x),

@@ -14,6 +14,7 @@
 
 mod array;
 mod depthwise;
+mod lrn;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod peak;
@@ -24,6 +25,7 @@ mod tiles;
 mod x86;
 
 pub(super) use depthwise::Depthwise;
+pub(super) use lrn::{Lrn75, LrnJob};
 pub use peak::fma_loop;
 pub(super) use pool::{MaxBackward, MaxForward};
 pub(super) use sweep::{Start, Sweep};
@@ -144,6 +146,8 @@ trait Block {
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// 1 / √a, to the last bit or two.
+    unsafe fn rsqrt(a: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn store(to: *mut f32, value: Self::V);

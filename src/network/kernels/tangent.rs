@@ -404,13 +404,14 @@ impl Tangents<'_> {
             (Step::Lrn(lrn), Record::Values(primal)) => {
                 let mut here = vec![0.0; x.len()];
                 cut(primal, map, from, &mut here);
-                isa.run(Lrn {
+                Lrn {
                     parameters: lrn,
                     channels: node.slots.channels(),
                     pixels: from.pixels(),
                     x: &here,
                     task: LrnTask::Tangent { t: x, y },
-                });
+                }
+                .compute(isa);
             }
             _ => {}
         }

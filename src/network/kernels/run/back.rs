@@ -255,13 +255,14 @@ impl Runner<'_> {
                 gx,
             }),
             (Step::MapMean, _) => isa.run(MapSpread { pixels, g, gx, add }),
-            (Step::Lrn(lrn), Record::Values(x)) => isa.run(Lrn {
+            (Step::Lrn(lrn), Record::Values(x)) => Lrn {
                 parameters: lrn,
                 channels: self.nodes[out].slots.channels(),
                 pixels,
                 x,
                 task: LrnTask::Backward { g, gx, add },
-            }),
+            }
+            .compute(isa),
             (Step::Same, _) => isa.run(Move {
                 from: g,
                 to: gx,

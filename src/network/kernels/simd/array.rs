@@ -43,6 +43,10 @@ impl Block for Array {
         a
     }
     #[inline(always)]
+    unsafe fn rsqrt(a: Self::V) -> Self::V {
+        a.map(|value| 1.0 / value.sqrt())
+    }
+    #[inline(always)]
     unsafe fn max(mut a: Self::V, b: Self::V) -> Self::V {
         for lane in 0..LANES {
             a[lane] = if a[lane] > b[lane] { a[lane] } else { b[lane] };

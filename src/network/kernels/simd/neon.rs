@@ -3,8 +3,8 @@
 use super::array::Array;
 use super::{Block, LANES};
 use std::arch::aarch64::{
-    float32x4_t, vaddq_f32, vbslq_f32, vceqq_f32, vcgtq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32,
-    vmaxnmq_f32, vminnmq_f32, vst1q_f32, vsubq_f32,
+    float32x4_t, vaddq_f32, vbslq_f32, vceqq_f32, vcgtq_f32, vdivq_f32, vdupq_n_f32, vfmaq_f32,
+    vld1q_f32, vmaxnmq_f32, vminnmq_f32, vsqrtq_f32, vst1q_f32, vsubq_f32,
 };
 
 /// Four registers of 4.
@@ -42,6 +42,10 @@ impl Block for Quad {
     #[inline(always)]
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
         unsafe { std::array::from_fn(|i| vsubq_f32(a[i], b[i])) }
+    }
+    #[inline(always)]
+    unsafe fn rsqrt(a: Self::V) -> Self::V {
+        unsafe { a.map(|a| vdivq_f32(vdupq_n_f32(1.0), vsqrtq_f32(a))) }
     }
     #[inline(always)]
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V {

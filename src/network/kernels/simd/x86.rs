@@ -5,11 +5,11 @@ use std::arch::x86_64::{
     __m256, __m512, _CMP_EQ_OQ, _CMP_GT_OQ, _mm_loadl_epi64, _mm_loadu_si128, _mm_storeu_si128,
     _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps,
     _mm256_cvtepu8_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
-    _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps,
-    _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
-    _mm512_cvtps_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps,
-    _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_min_ps, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_storeu_ps, _mm512_sub_ps,
+    _mm256_mul_ps, _mm256_rsqrt_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
+    _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_blend_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
+    _mm512_rsqrt14_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 #[target_feature(enable = "avx2,fma")]
@@ -62,6 +62,16 @@ impl Block for Wide {
     #[inline(always)]
     unsafe fn sub(a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn rsqrt(a: __m512) -> __m512 {
+        // 14 bits, doubled by one step of Newton's: r (3/2 − a/2 r²).
+        unsafe {
+            let r = _mm512_rsqrt14_ps(a);
+            let half = _mm512_mul_ps(a, _mm512_set1_ps(-0.5));
+            let rest = _mm512_fmadd_ps(_mm512_mul_ps(half, r), r, _mm512_set1_ps(1.5));
+            _mm512_mul_ps(r, rest)
+        }
     }
     #[inline(always)]
     unsafe fn max(a: __m512, b: __m512) -> __m512 {
@@ -126,6 +136,18 @@ impl Block for Pair {
     #[inline(always)]
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
         unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
+    }
+    #[inline(always)]
+    unsafe fn rsqrt(a: Self::V) -> Self::V {
+        // 12 bits, doubled by one step of Newton's: r (3/2 − a/2 r²).
+        unsafe {
+            a.map(|a| {
+                let r = _mm256_rsqrt_ps(a);
+                let half = _mm256_mul_ps(a, _mm256_set1_ps(-0.5));
+                let rest = _mm256_fmadd_ps(_mm256_mul_ps(half, r), r, _mm256_set1_ps(1.5));
+                _mm256_mul_ps(r, rest)
+            })
+        }
     }
     #[inline(always)]
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V {
