@@ -60,29 +60,6 @@ impl Work for Clamp<'_> {
     }
 }
 
-/// One bit per lane: set where `y` lies strictly between the limits, so that a change passes.
-pub(super) struct Inside<'a> {
-    pub limits: (f32, f32),
-    pub y: &'a [f32],
-    pub bits: &'a mut Vec<u16>,
-}
-
-impl Work for Inside<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        let (low, high) = self.limits;
-        self.bits.clear();
-        self.bits.extend(self.y.chunks_exact(LANES).map(|y| {
-            let mut bits = 0u16;
-            for (lane, &value) in y.iter().enumerate() {
-                bits |= u16::from(value > low && value < high) << lane;
-            }
-            bits
-        }));
-    }
-}
-
 /// y = mul · x + add per lane, or added to y; without `add` values its linear part.
 pub(super) struct Affine<'a> {
     pub mul: &'a [f32],

@@ -7,11 +7,10 @@ use super::curve;
 use super::model::{Kind, Node, Pairing, Step};
 use super::plan::{Plan, Planned, View};
 use super::pointwise::{
-    Affine, Change, Clamp, Combine, Inside, Lrn, LrnTask, MapMean, Move, clear_unused, to_blocks,
-    to_planes,
+    Affine, Change, Clamp, Combine, Lrn, LrnTask, MapMean, Move, clear_unused, to_blocks, to_planes,
 };
 use super::pool::{MeanForward, Window};
-use super::simd::{LANES, MaxForward, Start};
+use super::simd::{Inside, MaxForward, Start};
 use crate::network::rules::{Saved, apply};
 use crate::network::{Graph, NetworkError, Result};
 use candle_core::{Device, Tensor};
@@ -383,16 +382,7 @@ impl Runner<'_> {
     /// The record of a step with limits.
     fn limits(&self, limits: Option<(f32, f32)>, keep: bool, y: &[f32]) -> Record {
         match limits {
-            Some(limits) if keep => {
-                let mut bits = Vec::with_capacity(y.len() / LANES);
-                let bits_of = &mut bits;
-                self.mode.isa.run(Inside {
-                    limits,
-                    y,
-                    bits: bits_of,
-                });
-                Record::Signs(bits)
-            }
+            Some(limits) if keep => Record::Signs(Inside { limits, y }.run(self.mode.isa)),
             _ => Record::Nothing,
         }
     }

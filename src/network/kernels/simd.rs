@@ -14,6 +14,7 @@
 
 mod array;
 mod depthwise;
+mod inside;
 mod lrn;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -25,6 +26,7 @@ mod tiles;
 mod x86;
 
 pub(super) use depthwise::Depthwise;
+pub(super) use inside::Inside;
 pub(super) use lrn::{Lrn75, LrnJob};
 pub use peak::fma_loop;
 pub(super) use pool::{MaxBackward, MaxForward};
@@ -155,6 +157,8 @@ trait Block {
     unsafe fn where_greater(a: Self::V, b: Self::V, value: Self::V, other: Self::V) -> Self::V;
     /// Per lane `value` where `a = b`, else 0.
     unsafe fn where_equal(a: Self::V, b: Self::V, value: Self::V) -> Self::V;
+    /// One bit per lane where `low < a < high`.
+    unsafe fn inside(a: Self::V, low: Self::V, high: Self::V) -> u16;
     /// Small whole numbers.
     unsafe fn load_bytes(from: *const u8) -> Self::V;
     /// Whole numbers of 0 to 255.

@@ -88,6 +88,14 @@ impl Block for Array {
         value
     }
     #[inline(always)]
+    unsafe fn inside(a: Self::V, low: Self::V, high: Self::V) -> u16 {
+        let mut bits = 0;
+        for lane in 0..LANES {
+            bits |= u16::from(a[lane] > low[lane] && a[lane] < high[lane]) << lane;
+        }
+        bits
+    }
+    #[inline(always)]
     unsafe fn load_bytes(from: *const u8) -> Self::V {
         // SAFETY: the caller's.
         let bytes = unsafe { from.cast::<[u8; LANES]>().read_unaligned() };

@@ -74,6 +74,16 @@ impl Block for Quad {
         }
     }
     #[inline(always)]
+    unsafe fn inside(a: Self::V, low: Self::V, high: Self::V) -> u16 {
+        let mut lanes = [[0f32; LANES]; 3];
+        unsafe {
+            for (to, value) in lanes.iter_mut().zip([a, low, high]) {
+                Self::store(to.as_mut_ptr(), value);
+            }
+            Array::inside(lanes[0], lanes[1], lanes[2])
+        }
+    }
+    #[inline(always)]
     unsafe fn load_bytes(from: *const u8) -> Self::V {
         unsafe {
             let lanes = Array::load_bytes(from);

@@ -2,14 +2,15 @@
 
 use super::{Block, Kernel, Work};
 use std::arch::x86_64::{
-    __m256, __m512, _CMP_EQ_OQ, _CMP_GT_OQ, _mm_loadl_epi64, _mm_loadu_si128, _mm_storeu_si128,
-    _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps,
-    _mm256_cvtepu8_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
-    _mm256_mul_ps, _mm256_rsqrt_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-    _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps,
-    _mm512_cvtepu8_epi32, _mm512_cvtps_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_blend_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_rsqrt14_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
+    __m256, __m512, _CMP_EQ_OQ, _CMP_GT_OQ, _CMP_LT_OQ, _mm_loadl_epi64, _mm_loadu_si128,
+    _mm_storeu_si128, _mm256_add_ps, _mm256_and_ps, _mm256_blendv_ps, _mm256_cmp_ps,
+    _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps,
+    _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_rsqrt_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtepi32_epi8, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32, _mm512_cvtps_epi32,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_maskz_mov_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_mul_ps, _mm512_rsqrt14_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 #[target_feature(enable = "avx2,fma")]
@@ -92,6 +93,13 @@ impl Block for Wide {
     #[inline(always)]
     unsafe fn where_equal(a: __m512, b: __m512, value: __m512) -> __m512 {
         unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b), value) }
+    }
+    #[inline(always)]
+    unsafe fn inside(a: __m512, low: __m512, high: __m512) -> u16 {
+        unsafe {
+            let above = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, low);
+            above & _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, high)
+        }
     }
     #[inline(always)]
     unsafe fn load_bytes(from: *const u8) -> __m512 {
@@ -180,6 +188,15 @@ impl Block for Pair {
                 _mm256_and_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a[i], b[i]), value[i])
             })
         }
+    }
+    #[inline(always)]
+    unsafe fn inside(a: Self::V, low: Self::V, high: Self::V) -> u16 {
+        let half = |i: usize| unsafe {
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(a[i], low[i]);
+            let below = _mm256_cmp_ps::<_CMP_LT_OQ>(a[i], high[i]);
+            _mm256_movemask_ps(_mm256_and_ps(above, below)) as u16
+        };
+        half(0) | half(1) << 8
     }
     #[inline(always)]
     unsafe fn load_bytes(from: *const u8) -> Self::V {
