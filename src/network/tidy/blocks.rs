@@ -136,6 +136,7 @@ fn kind(op: &Op) -> &'static str {
         Op::Pad(_) => "pad",
         Op::Resize(_) => "resize",
         Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) => "reshape",
+        Op::Opaque(_) => "block",
     }
 }
 
