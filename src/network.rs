@@ -292,6 +292,24 @@ impl Network {
         reference::forward(&self.graph, NodeId(0), images, taps)
     }
 
+    /// Values at `taps` for the values `activation` `[b, c, h, w]` of the node `from`; only what lies between is
+    /// computed.
+    ///
+    /// # Errors
+    /// A tap that does not follow from `from` alone, and shapes that do not fit.
+    pub fn forward_from(
+        &self,
+        from: NodeId,
+        activation: &Tensor,
+        taps: &[NodeId],
+    ) -> Result<Vec<Tensor>> {
+        self.graph.between(from, taps)?;
+        if let Some(engine) = self.engine() {
+            return engine.forward_from(from, activation, taps);
+        }
+        reference::forward(&self.graph, from, activation, taps)
+    }
+
     /// The activation at `tap` and the gradient to the images of an objective: `objective` is called once with the
     /// activation and returns the objective's gradient to it.
     ///
@@ -408,7 +426,7 @@ impl Network {
         }
         let engine = self
             .engine
-            .get_or_init(|| kernels::Engine::new(&self.graph));
+            .get_or_init(|| kernels::Engine::new(&self.graph, &self.extents));
         engine.as_ref()
     }
 

@@ -2,6 +2,7 @@
 
 mod graphs;
 mod inception;
+mod mixed;
 mod operators;
 
 use crate::support::{noise, values};
@@ -23,11 +24,12 @@ fn reference(graph: Graph, size: usize) -> Network {
         .with_compute(Compute::Reference)
 }
 
-/// An engine for each instruction set of this machine.
-fn engines(graph: &Graph) -> Vec<Engine> {
+/// An engine for each instruction set of this machine; `size` is one that the graph fits.
+fn engines(graph: &Graph, size: usize) -> Vec<Engine> {
+    let extents = graph.extents((size, size)).unwrap();
     let available = Isa::ALL.into_iter().filter(|isa| isa.available());
     available
-        .map(|isa| Engine::with_isa(graph, isa).unwrap())
+        .map(|isa| Engine::with_isa(graph, &extents, isa).unwrap())
         .collect()
 }
 

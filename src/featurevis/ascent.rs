@@ -18,6 +18,13 @@ const BATCH: usize = 16;
 /// How often an icon that ran into NaN is started again before it is given up.
 const RESTARTS: u64 = 3;
 
+/// Adam moves each coefficient by about the rate per step, so a short run ends before the image has its contrast:
+/// with 64 steps at 0.05 the middle of mixed4d's icons spreads by .18, published ones by .20 and more. Runs
+/// shorter than about a hundred steps take steps that are longer in proportion, up to twice as long.
+fn stretch(steps: u32) -> f32 {
+    (102.4 / steps.max(1) as f32).clamp(1.0, 2.0)
+}
+
 /// What can go wrong while drawing icons.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -263,7 +270,7 @@ impl<'a> Renderer<'a> {
             let images: Vec<&[f32]> = climbers.iter().map(|c| c.image.as_slice()).collect();
             let input = self.input(&resampling, &images)?;
             let gradient = self.gradient(&input, climbers)?;
-            let rate = self.recipe.learning_rate;
+            let rate = self.recipe.learning_rate * stretch(self.recipe.steps);
             let (affine, penalty) = (self.tap.unit_affine(), self.recipe.boundary_penalty);
             let plane = 3 * resampling.out_size * resampling.out_size;
             climbers

@@ -9,8 +9,9 @@
 //!
 //! - [`simd`]: the convolution tile for each instruction set; the only `unsafe` code of the program
 //! - [`pack`], [`model`]: channels in blocks, weights in the order of the tile, the graph with both
+//! - [`winograd`]: 3 × 3 convolutions with fewer products
 //! - [`plan`]: which steps in which buffers, for one map size and one set of taps
-//! - [`conv`], [`pool`], [`pointwise`]: the operators on blocks, forward and back
+//! - [`conv`], [`pool`], [`pointwise`], [`curve`]: the operators on blocks, forward and back
 //! - [`Segment`]: all of it as one operator of candle
 //! - [`run`]: a plan over one image; [`tangent`]: attribution, which follows one position forward
 #![allow(
@@ -23,6 +24,7 @@
 )]
 
 mod conv;
+mod curve;
 mod model;
 mod pack;
 mod plan;
@@ -32,22 +34,24 @@ mod run;
 mod segment;
 mod simd;
 mod tangent;
+mod winograd;
 
 pub use segment::Segment;
-pub use simd::Isa;
+pub use simd::{Isa, fma_loop};
 
 use crate::atlas::Relaxation;
 
-use super::{Graph, NetworkError, NodeId, Result};
+use super::{Extent, Graph, NetworkError, NodeId, Result};
 use candle_core::Tensor;
 use conv::Mode;
-use model::Node;
+use model::{Kind, Node, Step};
 use ndarray::Array2;
 use plan::Plan;
 use pointwise::to_planes;
 use rayon::prelude::*;
-use run::{Record, Runner, Workspace};
+use run::{Record, Runner, Seen, Workspace};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tangent::{Regions, Tangents};
 
@@ -57,6 +61,7 @@ type Key = (usize, [usize; 2], Vec<usize>, bool);
 /// A graph packed for the CPU.
 #[derive(Debug)]
 pub struct Engine {
+    graph: Graph,
     nodes: Vec<Node>,
     isa: Isa,
     plans: Mutex<HashMap<Key, Arc<Plan>>>,
@@ -64,25 +69,45 @@ pub struct Engine {
     regions: Mutex<Vec<Regions>>,
 }
 
+/// Bytes that the tapes of a batch may take together; images beyond that are run a second time on the way back.
+const TAPES: usize = 192 << 20;
+
 /// More plans than this are not remembered: image sizes come from a small set.
 const PLANS: usize = 64;
 
 impl Engine {
-    /// Packs a graph for this machine's best instruction set; `None` when it holds something that the fast path
-    /// cannot do (grouped convolutions, an LRN over channels with gaps, …).
-    pub fn new(graph: &Graph) -> Option<Self> {
-        Self::with_isa(graph, Isa::best())
+    /// Packs a graph for this machine's best instruction set; `extents` are its values at some image size
+    /// ([`Graph::extents`]). `None` when hardly anything of it would gain: candle's operators are then as fast.
+    pub fn new(graph: &Graph, extents: &[Extent]) -> Option<Self> {
+        Self::with_isa(graph, extents, Isa::best())
     }
 
     /// The same for a given instruction set; `None` also when the machine lacks it.
-    pub fn with_isa(graph: &Graph, isa: Isa) -> Option<Self> {
-        Some(Self {
-            nodes: isa.available().then(|| model::build(graph))??,
+    pub fn with_isa(graph: &Graph, extents: &[Extent], isa: Isa) -> Option<Self> {
+        if !isa.available() || extents.len() != graph.nodes.len() {
+            return None;
+        }
+        let nodes = model::build(graph, extents);
+        let gains = nodes
+            .iter()
+            .any(|node| matches!(node.step, Step::Conv(_) | Step::Depthwise(_)));
+        (gains || nodes.iter().all(|node| !matches!(node.step, Step::Plain))).then(|| Self {
+            graph: graph.clone(),
+            nodes,
             isa,
             plans: Mutex::default(),
             workspaces: Mutex::default(),
             regions: Mutex::default(),
         })
+    }
+
+    /// Names of the nodes that candle's operators run, between blocks.
+    pub fn plain_nodes(&self) -> Vec<&str> {
+        let names = self.graph.nodes.iter().zip(&self.nodes);
+        names
+            .filter(|(_, node)| matches!(node.step, Step::Plain))
+            .map(|(node, _)| node.name.as_str())
+            .collect()
     }
 
     /// The instruction set in use.
@@ -96,15 +121,28 @@ impl Engine {
     /// # Errors
     /// Images of another shape, or too small for a window on the way.
     pub fn forward(&self, images: &Tensor, taps: &[NodeId]) -> Result<Vec<Tensor>> {
-        let (planes, batch, size) = self.read(images, 0)?;
-        let plan = self.plan(0, size, taps, false)?;
+        self.forward_from(NodeId(0), images, taps)
+    }
+
+    /// The same for values of the node `from`, a map: only what lies between is computed.
+    ///
+    /// # Errors
+    /// As [`Engine::forward`]; a tap that does not follow from `from` alone.
+    pub fn forward_from(
+        &self,
+        from: NodeId,
+        values: &Tensor,
+        taps: &[NodeId],
+    ) -> Result<Vec<Tensor>> {
+        let (planes, batch, size) = self.read(values, from.0)?;
+        let plan = self.plan(from.0, size, taps, false)?;
         let mut outputs = taps
             .iter()
-            .map(|&tap| vec![0f32; batch * self.len(&plan, tap)])
+            .map(|&tap| vec![0f32; batch * len(&plan, tap)])
             .collect::<Vec<_>>();
         let mut shares: Vec<Vec<&mut [f32]>> = (0..batch).map(|_| Vec::new()).collect();
         for (output, &tap) in outputs.iter_mut().zip(taps) {
-            let parts = output.chunks_exact_mut(self.len(&plan, tap));
+            let parts = output.chunks_exact_mut(len(&plan, tap));
             for (share, part) in shares.iter_mut().zip(parts) {
                 share.push(part);
             }
@@ -114,20 +152,25 @@ impl Engine {
         shares
             .into_par_iter()
             .zip(planes.par_chunks_exact(per_image))
-            .for_each(|(mut share, planes)| {
+            .try_for_each(|(mut share, planes)| {
                 let mut workspace = Lent::new(&self.workspaces);
-                runner.forward(&mut workspace.value, planes, None, &mut |idx, values| {
+                let mut failure = None;
+                runner.forward(&mut workspace.value, planes, None, &mut |idx, seen| {
                     for (part, tap) in share.iter_mut().zip(taps) {
                         if tap.0 == idx {
-                            self.unpack(&plan, idx, values, part);
+                            failure = self
+                                .unpack(&plan, idx, &seen, part)
+                                .err()
+                                .or(failure.take());
                         }
                     }
-                });
-            });
+                })?;
+                failure.map_or(Ok(()), Err)
+            })?;
         outputs
             .into_iter()
             .zip(taps)
-            .map(|(output, &tap)| self.tensor(&plan, output, batch, tap))
+            .map(|(output, &tap)| tensor(&plan, output, batch, tap))
             .collect()
     }
 
@@ -145,28 +188,26 @@ impl Engine {
         let (planes, batch, size) = self.read(images, 0)?;
         let plan = self.plan(0, size, &[tap], true)?;
         let runner = self.runner(&plan, batch);
-        let (per_image, per_tap) = (planes.len() / batch, self.len(&plan, tap));
+        let (per_image, per_tap) = (planes.len() / batch, len(&plan, tap));
         let mut activation = vec![0f32; batch * per_tap];
-        let tapes: Vec<Vec<Record>> = activation
+        let held = AtomicUsize::new(0);
+        let tapes = activation
             .par_chunks_exact_mut(per_tap)
             .zip(planes.par_chunks_exact(per_image))
             .map(|(activation, planes)| {
-                let mut workspace = Lent::new(&self.workspaces);
-                let mut tape = Vec::with_capacity(plan.steps.len());
-                runner.forward(
-                    &mut workspace.value,
-                    planes,
-                    Some(&mut tape),
-                    &mut |idx, values| {
-                        if idx == tap.0 {
-                            self.unpack(&plan, idx, values, activation);
-                        }
-                    },
-                );
-                tape
+                let mut unpacked = Ok(());
+                let mut seen = |idx: usize, seen: Seen| {
+                    if idx == tap.0 {
+                        unpacked = self.unpack(&plan, idx, &seen, activation);
+                    }
+                };
+                let tape = self.tape(&runner, planes, &mut seen)?;
+                let bytes = tape.iter().map(Record::bytes).sum();
+                let fits = held.fetch_add(bytes, Ordering::Relaxed) + bytes <= TAPES;
+                unpacked.map(|()| fits.then_some(tape))
             })
-            .collect();
-        let activation = self.tensor(&plan, activation, batch, tap)?;
+            .collect::<Result<Vec<Option<Vec<Record>>>>>()?;
+        let activation = tensor(&plan, activation, batch, tap)?;
         let cotangent = cotangent(&activation)?;
         if cotangent.dims() != activation.dims() {
             return Err(NetworkError::BadInput(format!(
@@ -180,13 +221,32 @@ impl Engine {
         gradient
             .par_chunks_exact_mut(per_image)
             .zip(cotangent.par_chunks_exact(per_tap))
+            .zip(planes.par_chunks_exact(per_image))
             .zip(tapes)
-            .for_each(|((gradient, cotangent), tape)| {
+            .try_for_each(|(((gradient, cotangent), planes), tape)| {
+                let tape = match tape {
+                    Some(tape) => tape,
+                    None => self.tape(&runner, planes, &mut |_, _| ())?,
+                };
                 let mut workspace = Lent::new(&self.workspaces);
-                runner.backward(&mut workspace.value, &tape, tap.0, cotangent, gradient);
-            });
+                let from = (tap.0, cotangent);
+                runner.backward(&mut workspace.value, &tape, from, gradient)
+            })?;
         let gradient = Tensor::from_vec(gradient, images.shape(), images.device())?;
         Ok((activation, gradient))
+    }
+
+    /// One image forward, with what the way back needs.
+    fn tape(
+        &self,
+        runner: &Runner,
+        planes: &[f32],
+        seen: &mut dyn FnMut(usize, Seen),
+    ) -> Result<Vec<Record>> {
+        let mut workspace = Lent::new(&self.workspaces);
+        let mut tape = Vec::with_capacity(runner.plan.steps.len());
+        runner.forward(&mut workspace.value, planes, Some(&mut tape), seen)?;
+        Ok(tape)
     }
 
     /// Change of the values at `to` (`[batch, features]`: the logits) along `activation` (`[1, channels, rows,
@@ -205,8 +265,8 @@ impl Engine {
     ) -> Result<Array2<f32>> {
         if tap.0 >= to.0
             || to.0 >= self.nodes.len()
-            || !self.nodes[to.0].flat
-            || self.nodes[tap.0].flat
+            || self.nodes[to.0].kind != Kind::Flat
+            || self.nodes[tap.0].kind != Kind::Map
         {
             return Err(NetworkError::BadGraph(format!(
                 "no attribution from node {} to node {}",
@@ -234,7 +294,7 @@ impl Engine {
             &planes,
             Some(&mut tape),
             &mut |_, _| (),
-        );
+        )?;
         let tangents = Tangents {
             runner,
             tape: &tape,
@@ -246,12 +306,12 @@ impl Engine {
             values
                 .par_chunks_exact_mut(features)
                 .zip(positions)
-                .for_each_init(
+                .try_for_each_init(
                     || Lent::new(&self.regions),
                     |regions, (change, &(row, col))| {
-                        tangents.run(&mut regions.value, &planes, [row, col], change);
+                        tangents.run(&mut regions.value, &planes, [row, col], change)
                     },
-                );
+                )?;
         }
         Ok(change)
     }
@@ -285,7 +345,7 @@ impl Engine {
         if let Some(plan) = plans.get(&key) {
             return Ok(plan.clone());
         }
-        let mut plan = Plan::new(&self.nodes, start, size, &key.2)?;
+        let mut plan = Plan::new(&self.graph, &self.nodes, (start, size), &key.2)?;
         if gradients {
             plan = plan.with_gradients(&self.nodes, key.2[0]);
         }
@@ -305,37 +365,37 @@ impl Engine {
             parallel: threads > 1 && batch < 2 * threads && !batch.is_multiple_of(threads),
         };
         Runner {
+            graph: &self.graph,
             nodes: &self.nodes,
             plan,
             mode,
         }
     }
 
-    /// Values per image at a tap.
-    fn len(&self, plan: &Plan, tap: NodeId) -> usize {
-        let [rows, cols] = plan.sizes[tap.0];
-        self.nodes[tap.0].slots.channels() * rows * cols
-    }
-
-    fn unpack(&self, plan: &Plan, idx: usize, values: &[f32], to: &mut [f32]) {
+    fn unpack(&self, plan: &Plan, idx: usize, seen: &Seen, to: &mut [f32]) -> Result<()> {
         let [rows, cols] = plan.sizes[idx];
-        if self.nodes[idx].planar {
-            to.copy_from_slice(values);
-        } else {
-            to_planes(values, &self.nodes[idx].slots, rows * cols, to);
+        match seen {
+            Seen::Blocks(values) if self.nodes[idx].planar => to.copy_from_slice(values),
+            Seen::Blocks(values) => to_planes(values, &self.nodes[idx].slots, rows * cols, to),
+            Seen::Tensor(tensor) => {
+                to.copy_from_slice(&tensor.flatten_all()?.to_vec1::<f32>()?);
+            }
         }
+        Ok(())
     }
+}
 
-    fn tensor(&self, plan: &Plan, values: Vec<f32>, batch: usize, tap: NodeId) -> Result<Tensor> {
-        let channels = self.nodes[tap.0].slots.channels();
-        let [rows, cols] = plan.sizes[tap.0];
-        let device = candle_core::Device::Cpu;
-        Ok(if self.nodes[tap.0].flat {
-            Tensor::from_vec(values, (batch, channels), &device)?
-        } else {
-            Tensor::from_vec(values, (batch, channels, rows, cols), &device)?
-        })
-    }
+/// Values per image at a tap.
+fn len(plan: &Plan, tap: NodeId) -> usize {
+    plan.extents[tap.0].as_ref().map_or(0, Extent::len)
+}
+
+/// A batch of values at a tap.
+fn tensor(plan: &Plan, values: Vec<f32>, batch: usize, tap: NodeId) -> Result<Tensor> {
+    let dims = plan.extents[tap.0].as_ref();
+    let dims = dims.map(|extent| extent.dims.as_slice());
+    let dims = [&[batch], dims.unwrap_or_default()].concat();
+    Ok(Tensor::from_vec(values, dims, &candle_core::Device::Cpu)?)
 }
 
 /// Something borrowed from a pool, given back when dropped.

@@ -29,7 +29,7 @@ fn layers_and_logits_agree() {
     for (batch, side) in [(1, 224), (3, 97), (8, 71), (2, 80), (1, 73)] {
         let images = images(batch, side);
         let expected = network.forward(&images, &taps).unwrap();
-        for engine in engines(&network.graph) {
+        for engine in engines(&network.graph, 224) {
             let found = engine.forward(&images, &taps).unwrap();
             for ((tap, found), expected) in taps.iter().zip(&found).zip(&expected) {
                 let name = &network.graph.node(*tap).name;
@@ -48,7 +48,7 @@ fn gradients_agree() {
         let images = images(batch, side);
         let objective = |activation: &Tensor| Ok(noise(activation.dims(), 8));
         let (_, expected) = network.vjp(&images, tap, &mut { objective }).unwrap();
-        for engine in engines(&network.graph) {
+        for engine in engines(&network.graph, 224) {
             let (_, found) = engine.vjp(&images, tap, &mut { objective }).unwrap();
             let error = relative_l2(&values(&found), &values(&expected));
             assert!(
@@ -76,7 +76,7 @@ fn attributions_agree() {
             let expected = network
                 .attribution(tap, &activation, positions, relaxation)
                 .unwrap();
-            for engine in engines(&network.graph) {
+            for engine in engines(&network.graph, 224) {
                 let found = engine
                     .attribution((tap, logits), &activation, positions, relaxation)
                     .unwrap();

@@ -7,8 +7,11 @@
 //! back in their places afterwards. With stride 1 this is the flipped kernel.
 
 use super::pack::{Packed, Slots};
-use super::simd::{Isa, LANES, Start, Sweep};
+use super::pool::Window;
+use super::simd::{Depthwise, Isa, LANES, Start, Sweep};
+use super::winograd;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Where windows lie: input size, first window's offset, output size, stride.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub(super) struct Geometry {
     pub output: [usize; 2],
     /// Rows, columns.
     pub stride: [usize; 2],
+    /// Input elements between neighbouring elements of the kernel.
+    pub dilation: [usize; 2],
 }
 
 /// How to run a convolution.
@@ -33,16 +38,37 @@ pub(super) struct Mode {
 }
 
 /// What becomes of the sums.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Finish {
     /// Bias added, stored.
     Bias,
-    /// Bias added, clamped at 0, stored.
-    BiasRelu,
+    /// Bias added, held between two values, stored.
+    BiasClamp(f32, f32),
     /// Stored.
     Plain,
     /// Added to the output.
     Add,
+}
+
+impl Finish {
+    /// What the sums of these output blocks start from.
+    pub(super) fn start<'a>(self, packed: &'a Packed, out: &Range<usize>) -> Start<'a> {
+        match self {
+            Finish::Bias | Finish::BiasClamp(..) if !packed.bias.is_empty() => {
+                Start::Bias(&packed.bias[out.start * LANES..out.end * LANES])
+            }
+            Finish::Add => Start::Add,
+            _ => Start::Zero,
+        }
+    }
+
+    /// Least and largest value in the end.
+    pub(super) fn clamp(self) -> Option<(f32, f32)> {
+        match self {
+            Finish::BiasClamp(low, high) => Some((low, high)),
+            _ => None,
+        }
+    }
 }
 
 /// Convolves one image's blocks `x` into `y`, `[out blocks][rows][columns][LANES]`.
@@ -52,8 +78,12 @@ pub(super) fn convolve(
     at: &Geometry,
     x: &[f32],
     (y, finish): (&mut [f32], Finish),
-    scratch: &mut Vec<f32>,
+    scratch: &mut Scratch,
 ) {
+    if let (false, Some(tile)) = (mode.parallel, winograd::tile(packed, at)) {
+        winograd::convolve(mode.isa, (packed, tile), at, x, (y, finish), scratch);
+        return;
+    }
     let mut at = *at;
     let depth = packed.depth;
     let pointwise = packed.kernel == [1, 1] && at.stride == [1, 1];
@@ -62,44 +92,45 @@ pub(super) fn convolve(
         at.input = [1, pixels];
         at.output = [1, pixels];
     }
-    let need = [0, 1].map(|axis| (at.output[axis] - 1) * at.stride[axis] + packed.kernel[axis]);
+    let need = [0, 1].map(|axis| {
+        (at.output[axis] - 1) * at.stride[axis] + (packed.kernel[axis] - 1) * at.dilation[axis] + 1
+    });
     let fits = |axis: usize| at.before[axis] == 0 && need[axis] <= at.input[axis];
     let (x, held) = if fits(0) && fits(1) {
         (x, at.input)
     } else {
-        pad(x, depth, &at, need, scratch);
-        (
-            &scratch[..packed.in_blocks * need[0] * need[1] * depth],
-            need,
-        )
+        pad(x, depth, &at, need, &mut scratch.padded);
+        let len = packed.in_blocks * need[0] * need[1] * depth;
+        (&scratch.padded[..len], need)
     };
     let y_block = at.output[0] * at.output[1] * LANES;
-    let w_block = packed.per_block();
+    let x_block = held[0] * held[1] * depth;
     let sweep = |first: usize, y: &mut [f32]| {
-        let n = y.len() / y_block;
-        let start = match finish {
-            Finish::Bias | Finish::BiasRelu if !packed.bias.is_empty() => {
-                Start::Bias(&packed.bias[first * LANES..(first + n) * LANES])
+        let end = first + y.len() / y_block;
+        for run in &packed.runs {
+            let out = run.out.start.max(first)..run.out.end.min(end);
+            if out.is_empty() {
+                continue;
             }
-            Finish::Add => Start::Add,
-            _ => Start::Zero,
-        };
-        Sweep {
-            x,
-            x_block: held[0] * held[1] * depth,
-            x_row: held[1] * depth,
-            row_step: at.stride[0] * held[1] * depth,
-            col_step: at.stride[1] * depth,
-            in_blocks: packed.in_blocks,
-            depth,
-            kernel: packed.kernel,
-            weights: &packed.weights[first * w_block..(first + n) * w_block],
-            start,
-            relu: finish == Finish::BiasRelu,
-            size: at.output,
-            y,
+            Sweep {
+                x: &x[run.input.start * x_block..],
+                x_block,
+                x_row: at.dilation[0] * held[1] * depth,
+                x_col: at.dilation[1] * depth,
+                row_step: at.stride[0] * held[1] * depth,
+                col_step: at.stride[1] * depth,
+                in_blocks: run.input.len(),
+                depth,
+                kernel: packed.kernel,
+                weights: packed.weights_of(run, &out),
+                start: finish.start(packed, &out),
+                clamp: finish.clamp(),
+                size: at.output,
+                y: &mut y[(out.start - first) * y_block..(out.end - first) * y_block],
+                y_block,
+            }
+            .run(mode.isa);
         }
-        .run(mode.isa);
     };
     if mode.parallel {
         let threads = rayon::current_num_threads();
@@ -112,8 +143,103 @@ pub(super) fn convolve(
     }
 }
 
+/// Convolves each block's channels with their own kernels, into `y`.
+pub(super) fn depthwise(
+    isa: Isa,
+    (window, weights): (&Window, &[f32]),
+    at: &Geometry,
+    x: &[f32],
+    (y, start, clamp): (&mut [f32], Start, Option<(f32, f32)>),
+    scratch: &mut Scratch,
+) {
+    let need = [0, 1].map(|axis| {
+        (at.output[axis] - 1) * at.stride[axis] + (window.kernel[axis] - 1) * at.dilation[axis] + 1
+    });
+    let taps = window.kernel[0] * window.kernel[1] * LANES;
+    let [x_block, y_block] = [at.input, at.output].map(|size| size[0] * size[1] * LANES);
+    let fits = (0..2).all(|axis| at.before[axis] == 0 && need[axis] <= at.input[axis]);
+    for (block, y) in y.chunks_exact_mut(y_block).enumerate() {
+        let mut x = &x[block * x_block..(block + 1) * x_block];
+        let mut held = at.input;
+        if !fits {
+            // One block at a time, so that its padded copy is still in the nearest cache.
+            pad(x, LANES, at, need, &mut scratch.padded);
+            (x, held) = (&scratch.padded[..need[0] * need[1] * LANES], need);
+        }
+        let start = match start {
+            Start::Bias(bias) => Start::Bias(&bias[block * LANES..(block + 1) * LANES]),
+            other => other,
+        };
+        Depthwise {
+            x,
+            x_block: 0,
+            x_row: at.dilation[0] * held[1] * LANES,
+            x_col: at.dilation[1] * LANES,
+            row_step: at.stride[0] * held[1] * LANES,
+            col_step: at.stride[1] * LANES,
+            kernel: window.kernel,
+            weights: &weights[block * taps..(block + 1) * taps],
+            start,
+            clamp,
+            size: at.output,
+            y,
+        }
+        .run(isa);
+    }
+}
+
+/// The gradient of [`depthwise`] to its input, added to `gx`; `turned` are the weights turned by 180°.
+pub(super) fn depthwise_back(
+    isa: Isa,
+    (window, turned): (&Window, &[f32]),
+    at: &Geometry,
+    g: &[f32],
+    (gx, add): (&mut [f32], bool),
+    scratch: &mut Scratch,
+) {
+    // With zeros between its elements the cotangent is one of stride 1.
+    let wide = [0, 1].map(|axis| (at.output[axis] - 1) * at.stride[axis] + 1);
+    let mut spread = std::mem::take(&mut scratch.phases);
+    let g = if at.stride == [1, 1] {
+        g
+    } else {
+        spread.clear();
+        let blocks = g.len() / (at.output[0] * at.output[1] * LANES);
+        spread.resize(blocks * wide[0] * wide[1] * LANES, 0.0);
+        for (idx, g) in g.chunks_exact(LANES).enumerate() {
+            let (row, col) = (idx / at.output[1], idx % at.output[1]);
+            let (block, row) = (row / at.output[0], row % at.output[0]);
+            let row = block * wide[0] + row * at.stride[0];
+            let to = (row * wide[1] + col * at.stride[1]) * LANES;
+            spread[to..to + LANES].copy_from_slice(g);
+        }
+        &spread
+    };
+    let back = Geometry {
+        input: wide,
+        before: [0, 1].map(|axis| window.extent(axis) as isize - 1 - at.before[axis]),
+        output: at.input,
+        stride: [1, 1],
+        dilation: at.dilation,
+    };
+    let start = if add { Start::Add } else { Start::Zero };
+    depthwise(isa, (window, turned), &back, g, (gx, start, None), scratch);
+    scratch.phases = spread;
+}
+
+/// Buffers that a convolution uses on the way.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// The input with zeros around.
+    pub padded: Vec<f32>,
+    /// Phases of a gradient before they are put in their places.
+    pub phases: Vec<f32>,
+    /// Winograd's transformed input and products.
+    pub tiles: [Vec<f32>; 2],
+}
+
 /// Copies the part of `x` that the windows see, with zeros around it, to the start of `to`.
-fn pad(x: &[f32], depth: usize, at: &Geometry, need: [usize; 2], to: &mut Vec<f32>) {
+pub(super) fn pad(x: &[f32], depth: usize, at: &Geometry, need: [usize; 2], to: &mut Vec<f32>) {
     let [rows, cols] = at.input;
     let blocks = x.len() / (rows * cols * depth);
     let len = blocks * need[0] * need[1] * depth;
@@ -140,34 +266,77 @@ fn pad(x: &[f32], depth: usize, at: &Geometry, need: [usize; 2], to: &mut Vec<f3
     }
 }
 
-/// The weights of a convolution: `[out][in][rows][columns]`.
+/// The weights of a convolution: `[out][in / groups][rows][columns]`.
 #[derive(Debug)]
 pub(super) struct Dense {
     pub weight: Vec<f32>,
     pub bias: Vec<f32>,
     pub kernel: [usize; 2],
+    pub groups: usize,
 }
 
-/// Packs weights for the forward pass. `depth` is 1 for planar input, where lanes are channels.
-pub(super) fn pack(dense: &Dense, out: &Slots, input: &Slots, planar: bool) -> Packed {
-    let [rows, cols] = dense.kernel;
-    let mut packed = if planar {
-        Packed::zeros(out.blocks, input.channels(), 1, dense.kernel)
-    } else {
-        Packed::zeros(out.blocks, input.blocks, LANES, dense.kernel)
-    };
-    let mut values = dense.weight.iter();
-    for &o in &out.of_channel {
-        for &i in &input.of_channel {
-            for row in 0..rows {
-                for col in 0..cols {
-                    if let Some(&value) = values.next() {
-                        packed.set(o as usize, i as usize, row, col, value);
+impl Dense {
+    /// Calls `each` with output channel, input channel, kernel row and column of every weight.
+    fn for_each(
+        &self,
+        (outputs, inputs): (usize, usize),
+        mut each: impl FnMut([usize; 2], [usize; 2], f32),
+    ) {
+        let (out_per, in_per) = (outputs / self.groups, inputs / self.groups);
+        let [rows, cols] = self.kernel;
+        let mut values = self.weight.iter();
+        for o in 0..outputs {
+            for i in 0..in_per {
+                let channels = [o, o / out_per * in_per + i];
+                for row in 0..rows {
+                    for col in 0..cols {
+                        if let Some(&value) = values.next() {
+                            each(channels, [row, col], value);
+                        }
                     }
                 }
             }
         }
     }
+
+    /// For each block of `to` the blocks of `from` that share a group with it.
+    fn reach(&self, to: &Slots, from: &Slots) -> Vec<Range<usize>> {
+        let (to_per, from_per) = (to.channels() / self.groups, from.channels() / self.groups);
+        let mut reach = vec![0..0; to.blocks];
+        for (channel, &slot) in to.of_channel.iter().enumerate() {
+            let first = channel / to_per * from_per;
+            let ends = [first, first + from_per - 1].map(|c| from.of_channel[c] as usize / LANES);
+            let range = &mut reach[slot as usize / LANES];
+            *range = if range.end == 0 {
+                ends[0]..ends[1] + 1
+            } else {
+                range.start.min(ends[0])..range.end.max(ends[1] + 1)
+            };
+        }
+        for range in &mut reach {
+            // A block without channels still has an output: zero.
+            if range.end == 0 {
+                *range = 0..1;
+            }
+        }
+        reach
+    }
+}
+
+/// Packs weights for the forward pass. `depth` is 1 for planar input, where lanes are channels.
+pub(super) fn pack(dense: &Dense, out: &Slots, input: &Slots, planar: bool) -> Packed {
+    let mut packed = if planar {
+        let reach = vec![0..input.channels(); out.blocks];
+        Packed::zeros(&reach, input.channels(), 1, dense.kernel)
+    } else {
+        let reach = dense.reach(out, input);
+        Packed::zeros(&reach, input.blocks, LANES, dense.kernel)
+    };
+    let channels = (out.channels(), input.channels());
+    dense.for_each(channels, |[o, i], [row, col], value| {
+        let (o, i) = (out.of_channel[o] as usize, input.of_channel[i] as usize);
+        packed.set(o, i, row, col, value);
+    });
     packed.bias = vec![0.0; out.blocks * LANES];
     for (&o, &value) in out.of_channel.iter().zip(&dense.bias) {
         packed.bias[o as usize] = value;
@@ -180,6 +349,8 @@ pub(super) fn pack(dense: &Dense, out: &Slots, input: &Slots, planar: bool) -> P
 pub(super) struct Transposed {
     packed: Packed,
     stride: [usize; 2],
+    /// Of the convolution of the cotangent; with phases its kernel has zeros instead.
+    dilation: [usize; 2],
     /// Smallest u per axis.
     first: [isize; 2],
     /// Lanes per phase.
@@ -192,53 +363,62 @@ impl Transposed {
     pub(super) fn new(
         dense: &Dense,
         (out, input): (&Slots, &Slots),
-        stride: [usize; 2],
-        before: [usize; 2],
+        window: &Window,
         planar: bool,
     ) -> Self {
+        let stride = window.stride;
         let mut first = [0; 2];
-        let mut kernel = [0; 2];
+        let mut kernel = dense.kernel;
+        // A dilated kernel without phases stays one; with phases it is taken as a large one with zeros.
+        let simple = stride == [1, 1] && !planar;
         for axis in 0..2 {
-            let (s, p) = (stride[axis] as isize, before[axis] as isize);
-            let k = dense.kernel[axis] as isize;
+            let (s, p) = (stride[axis] as isize, window.pads[axis] as isize);
+            let k = ((dense.kernel[axis] - 1) * window.dilation[axis] + 1) as isize;
             // ⌈a / s⌉ = −⌊−a / s⌋
             first[axis] = -(-(p - k + 1)).div_euclid(s);
-            kernel[axis] = ((s - 1 + p).div_euclid(s) - first[axis] + 1) as usize;
+            if !simple {
+                kernel[axis] = ((s - 1 + p).div_euclid(s) - first[axis] + 1) as usize;
+            }
         }
         let per_phase = if planar {
             input.channels()
         } else {
             input.blocks * LANES
         };
-        let lanes = stride[0] * stride[1] * per_phase;
-        let mut packed = Packed::zeros(lanes.div_ceil(LANES), out.blocks, LANES, kernel);
-        let [rows, cols] = dense.kernel;
-        let mut values = dense.weight.iter();
+        let blocks = (stride[0] * stride[1] * per_phase).div_ceil(LANES);
+        let reach: Vec<Range<usize>> = if planar {
+            vec![0..out.blocks; blocks]
+        } else {
+            dense
+                .reach(input, out)
+                .into_iter()
+                .cycle()
+                .take(blocks)
+                .collect()
+        };
+        let mut packed = Packed::zeros(&reach, out.blocks, LANES, kernel);
         // t = φ + p − s u  ⇔  φ = (t − p) mod s, u = (φ + p − t) / s
         let place = |axis: usize, t: usize| {
-            let (s, p) = (stride[axis] as isize, before[axis] as isize);
-            let phase = (t as isize - p).rem_euclid(s);
-            let u = (phase + p - t as isize) / s;
+            if simple {
+                return (0, kernel[axis] - 1 - t);
+            }
+            let (s, p) = (stride[axis] as isize, window.pads[axis] as isize);
+            let t = (t * window.dilation[axis]) as isize;
+            let phase = (t - p).rem_euclid(s);
+            let u = (phase + p - t) / s;
             (phase as usize, (u - first[axis]) as usize)
         };
-        for &o in &out.of_channel {
-            for &i in &input.of_channel {
-                for row in 0..rows {
-                    let (row_phase, v_row) = place(0, row);
-                    for col in 0..cols {
-                        let (col_phase, v_col) = place(1, col);
-                        let phase = row_phase * stride[1] + col_phase;
-                        if let Some(&value) = values.next() {
-                            let lane = phase * per_phase + i as usize;
-                            packed.set(lane, o as usize, v_row, v_col, value);
-                        }
-                    }
-                }
-            }
-        }
+        let channels = (out.channels(), input.channels());
+        dense.for_each(channels, |[o, i], [row, col], value| {
+            let (o, i) = (out.of_channel[o] as usize, input.of_channel[i] as usize);
+            let ((row_phase, v_row), (col_phase, v_col)) = (place(0, row), place(1, col));
+            let phase = row_phase * stride[1] + col_phase;
+            packed.set(phase * per_phase + i, o, v_row, v_col, value);
+        });
         Self {
             packed,
             stride,
+            dilation: if simple { window.dilation } else { [1, 1] },
             first,
             per_phase,
             planar,
@@ -252,29 +432,31 @@ impl Transposed {
         at: &Geometry,
         g: &[f32],
         (gx, add): (&mut [f32], bool),
-        scratch: &mut [Vec<f32>; 2],
+        scratch: &mut Scratch,
     ) {
-        let [padded, phases] = scratch;
         let mut back = Geometry {
             input: at.output,
             before: self.first.map(|first| -first),
             output: at.input,
             stride: [1, 1],
+            dilation: self.dilation,
         };
         if self.stride == [1, 1] && !self.planar {
             let finish = if add { Finish::Add } else { Finish::Plain };
-            convolve(mode, &self.packed, &back, g, (gx, finish), padded);
+            convolve(mode, &self.packed, &back, g, (gx, finish), scratch);
             return;
         }
         back.output = [0, 1].map(|axis| at.input[axis].div_ceil(self.stride[axis]));
         let pixels = back.output[0] * back.output[1];
         let len = self.packed.out_blocks * pixels * LANES;
+        let mut phases = std::mem::take(&mut scratch.phases);
         if phases.len() < len {
             phases.resize(len, 0.0);
         }
         let out = (&mut phases[..len], Finish::Plain);
-        convolve(mode, &self.packed, &back, g, out, padded);
+        convolve(mode, &self.packed, &back, g, out, scratch);
         self.spread(at.input, back.output, &phases[..len], (gx, add));
+        scratch.phases = phases;
     }
 
     /// Puts phases back in their places.

@@ -1,6 +1,9 @@
 //! How channels stand in blocks, and weights laid out for the convolution tile.
 
 use super::simd::LANES;
+use super::winograd::Transformed;
+use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Where a node's channels stand in its blocks.
 ///
@@ -47,10 +50,22 @@ impl Slots {
     }
 }
 
+/// Output blocks that read the same input blocks. Without groups there is one run; with groups an output block
+/// only reads the blocks that hold channels of its groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Output blocks.
+    pub out: Range<usize>,
+    /// Input blocks.
+    pub input: Range<usize>,
+    /// Where its weights begin.
+    pub start: usize,
+}
+
 /// Weights of a convolution in the order in which the tile reads them.
 #[derive(Debug)]
 pub(super) struct Packed {
-    /// `[out blocks][in blocks][kernel rows][kernel columns][depth][LANES]`.
+    /// By run: `[out blocks][in blocks][kernel rows][kernel columns][depth][LANES]`.
     pub weights: Vec<f32>,
     /// One value per output lane; empty without bias.
     pub bias: Vec<f32>,
@@ -62,37 +77,61 @@ pub(super) struct Packed {
     pub depth: usize,
     /// Kernel rows and columns.
     pub kernel: [usize; 2],
+    /// Output blocks by the input that they read, ascending.
+    pub runs: Vec<Run>,
+    /// The weights for Winograd's algorithm, per tile size, made when first needed.
+    pub transformed: [OnceLock<Transformed>; 2],
 }
 
 impl Packed {
-    /// Room for weights, all zero.
+    /// Room for weights, all zero; `reach` are the input blocks that each output block reads.
     pub(super) fn zeros(
-        out_blocks: usize,
+        reach: &[Range<usize>],
         in_blocks: usize,
         depth: usize,
         kernel: [usize; 2],
     ) -> Self {
         let per_pair = kernel[0] * kernel[1] * depth * LANES;
+        let mut runs: Vec<Run> = Vec::new();
+        let mut start = 0;
+        for (block, input) in reach.iter().enumerate() {
+            match runs.last_mut() {
+                Some(run) if run.input == *input => run.out.end = block + 1,
+                _ => runs.push(Run {
+                    out: block..block + 1,
+                    input: input.clone(),
+                    start,
+                }),
+            }
+            start += input.len() * per_pair;
+        }
         Self {
-            weights: vec![0.0; out_blocks * in_blocks * per_pair],
+            weights: vec![0.0; start],
             bias: Vec::new(),
-            out_blocks,
+            out_blocks: reach.len(),
             in_blocks,
             depth,
             kernel,
+            runs,
+            transformed: Default::default(),
         }
     }
 
     /// Sets the weight from input lane `input` to output lane `output` at one element of the kernel.
     pub(super) fn set(&mut self, output: usize, input: usize, row: usize, col: usize, value: f32) {
-        let block = output / LANES * self.in_blocks + input / self.depth;
+        let (out_block, in_block) = (output / LANES, input / self.depth);
+        let at = self.runs.partition_point(|run| run.out.end <= out_block);
+        let run = &self.runs[at];
+        let block = (out_block - run.out.start) * run.input.len() + in_block - run.input.start;
         let element = (block * self.kernel[0] + row) * self.kernel[1] + col;
         let line = element * self.depth + input % self.depth;
-        self.weights[line * LANES + output % LANES] = value;
+        self.weights[run.start + line * LANES + output % LANES] = value;
     }
 
-    /// Floats per output block.
-    pub(super) fn per_block(&self) -> usize {
-        self.weights.len() / self.out_blocks
+    /// Weights of the output blocks `out` of one run.
+    pub(super) fn weights_of(&self, run: &Run, out: &Range<usize>) -> &[f32] {
+        let per_block = run.input.len() * self.kernel[0] * self.kernel[1] * self.depth * LANES;
+        let start = run.start + (out.start - run.out.start) * per_block;
+        &self.weights[start..start + out.len() * per_block]
     }
 }

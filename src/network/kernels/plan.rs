@@ -4,9 +4,9 @@
 //! goes into a concatenation is computed straight into its part of it. And buffers whose contents nobody
 //! reads any more are used again, which keeps the working set near the cache.
 
-use super::model::{Node, Step, output_size};
+use super::model::{Kind, Node, Step};
 use super::simd::LANES;
-use crate::network::{NetworkError, Result};
+use crate::network::{Extent, Graph, NetworkError, NodeId, Result};
 
 /// A part of a buffer, in floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,26 +23,23 @@ impl View {
 }
 
 /// One step: `node` computed into the place of `out`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Planned {
     pub node: usize,
-    /// The node itself, or the ReLU that is computed with it.
+    /// The node itself, or the limits that are computed with it.
     pub out: usize,
-}
-
-impl Planned {
-    /// Whether a ReLU is computed on the way.
-    pub(super) fn fused(&self) -> bool {
-        self.node != self.out
-    }
+    /// Those limits.
+    pub clamp: Option<(f32, f32)>,
 }
 
 /// The steps from one node to others.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub steps: Vec<Planned>,
-    /// Rows and columns per node of the graph; `[0, 0]` where not planned.
+    /// Rows and columns per node of the graph, `[1, 1]` without; `[0, 0]` where not planned.
     pub sizes: Vec<[usize; 2]>,
+    /// What each planned node's value is.
+    pub extents: Vec<Option<Extent>>,
     /// Where each node's values stand.
     pub places: Vec<Option<View>>,
     /// Where the gradients stand; filled by [`Plan::with_gradients`].
@@ -60,10 +57,24 @@ pub(super) struct Plan {
 /// Floats that a node takes.
 pub(super) fn room(node: &Node, size: [usize; 2]) -> usize {
     let pixels = size[0] * size[1];
-    if node.planar {
+    if node.kind == Kind::Free {
+        0
+    } else if node.planar {
         node.slots.channels() * pixels
     } else {
         node.slots.blocks * LANES * pixels
+    }
+}
+
+/// Rows and columns of a value; `None` where it is not what its node was packed for.
+fn size_of(node: &Node, extent: Option<&Extent>) -> Option<[usize; 2]> {
+    let extent = extent?;
+    let channels = node.slots.channels();
+    match (node.kind, extent.map_size(), extent.dims.as_slice()) {
+        (Kind::Map, Some((rows, cols)), _) if extent.dims[0] == channels => Some([rows, cols]),
+        (Kind::Flat, None, &[features]) if features == channels => Some([1, 1]),
+        (Kind::Free, ..) => Some([1, 1]),
+        _ => None,
     }
 }
 
@@ -92,26 +103,38 @@ fn wanted(nodes: &[Node], start: usize, targets: &[usize]) -> Result<Vec<bool>> 
 impl Plan {
     /// Plans from `start`, whose map has `size` rows and columns, to `targets`.
     pub(super) fn new(
+        graph: &Graph,
         nodes: &[Node],
-        start: usize,
-        size: [usize; 2],
+        (start, size): (usize, [usize; 2]),
         targets: &[usize],
     ) -> Result<Self> {
+        let ends: Vec<NodeId> = targets.iter().copied().map(NodeId).collect();
+        let needed = graph.between(NodeId(start), &ends)?;
+        let channels = nodes[start].slots.channels();
+        let first = Extent::map(channels, (size[0], size[1]));
+        let extents = graph.extents_from(NodeId(start), first, &needed)?;
         let mut wanted = wanted(nodes, start, targets)?;
         wanted[start] = true;
         let mut sizes = vec![[0; 2]; nodes.len()];
         let mut users = vec![Vec::new(); nodes.len()];
-        sizes[start] = size;
-        for idx in (0..nodes.len()).filter(|&idx| wanted[idx] && idx != start) {
-            let inputs: Vec<_> = nodes[idx].inputs.iter().map(|&i| sizes[i]).collect();
-            sizes[idx] = output_size(&nodes[idx], &inputs, &format!("node {idx}"))?;
-            for &input in &nodes[idx].inputs {
-                users[input].push(idx);
+        for idx in (0..nodes.len()).filter(|&idx| wanted[idx]) {
+            sizes[idx] = size_of(&nodes[idx], extents[idx].as_ref()).ok_or_else(|| {
+                NetworkError::BadInput(format!(
+                    "{} would have the shape {:?} at this image size, it was made for another",
+                    graph.nodes[idx].name,
+                    extents[idx].as_ref().map(|extent| &extent.dims)
+                ))
+            })?;
+            if idx != start {
+                for &input in &nodes[idx].inputs {
+                    users[input].push(idx);
+                }
             }
         }
         let mut plan = Self {
             steps: Vec::new(),
             sizes,
+            extents,
             places: vec![None; nodes.len()],
             gradients: vec![None; nodes.len()],
             zero_first: vec![false; nodes.len()],
@@ -124,19 +147,27 @@ impl Plan {
             if hidden[idx] {
                 continue;
             }
-            let relu = match (&nodes[idx].step, users[idx].as_slice()) {
-                (Step::Conv(_), &[user]) if idx != start && !targets.contains(&idx) => {
-                    matches!(nodes[user].step, Step::Relu).then_some(user)
-                }
-                _ => None,
-            };
-            if let Some(relu) = relu {
-                hidden[relu] = true;
-            }
-            plan.steps.push(Planned {
+            let mut step = Planned {
                 node: idx,
-                out: relu.unwrap_or(idx),
-            });
+                out: idx,
+                clamp: None,
+            };
+            let takes = matches!(
+                nodes[idx].step,
+                Step::Conv(_) | Step::Depthwise(_) | Step::Pair(_)
+            );
+            if let (true, &[user]) = (takes, users[idx].as_slice())
+                && let Step::Clamp(low, high) = nodes[user].step
+                // What unused lanes hold must stay 0.
+                && low <= 0.0
+                && high >= 0.0
+                && idx != start
+                && !targets.contains(&idx)
+            {
+                (step.out, step.clamp) = (user, Some((low, high)));
+                hidden[user] = true;
+            }
+            plan.steps.push(step);
         }
         let offsets = plan.nest(nodes, start);
         plan.allot(nodes, &offsets);
@@ -180,6 +211,9 @@ impl Plan {
         self.buffers = lengths;
         for step in &self.steps {
             let idx = step.out;
+            if nodes[idx].kind == Kind::Free {
+                continue;
+            }
             self.places[idx] = Some(View {
                 buffer: buffer_of[self.roots[idx]],
                 start: offsets[idx],
@@ -252,7 +286,10 @@ impl Spans {
 
     /// A buffer for each root, and the buffers' lengths.
     fn buffers(&self, nodes: &[Node], sizes: &[[usize; 2]]) -> (Vec<usize>, Vec<usize>) {
-        let mut roots: Vec<usize> = (0..nodes.len()).filter(|&root| self.known(root)).collect();
+        let blocks = |root: usize| nodes[root].kind != Kind::Free;
+        let mut roots: Vec<usize> = (0..nodes.len())
+            .filter(|&root| self.known(root) && blocks(root))
+            .collect();
         roots.sort_by_key(|&root| self.first[root]);
         let mut allotter = Allotter::default();
         let mut buffer_of = vec![usize::MAX; nodes.len()];

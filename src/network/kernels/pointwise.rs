@@ -1,7 +1,7 @@
 //! What works pixel by pixel: layout changes, ReLU and its mask, means over the map, LRN.
 
 use super::pack::Slots;
-use super::simd::{LANES, Work};
+use super::simd::{Isa, LANES, Lrn75, LrnJob, Work};
 use crate::network::ops;
 
 /// One image's planes `[channel][pixel]` into blocks; unused lanes become 0.
@@ -29,40 +29,184 @@ pub(super) fn to_planes(blocks: &[f32], slots: &Slots, pixels: usize, planes: &m
     }
 }
 
-/// y = max(x, 0).
-pub(super) struct Relu<'a> {
-    pub x: &'a [f32],
+/// y = x held between two values; `x` may be left out when it stands in `y` already.
+pub(super) struct Clamp<'a> {
+    pub limits: (f32, f32),
+    pub x: Option<&'a [f32]>,
     pub y: &'a mut [f32],
 }
 
-impl Work for Relu<'_> {
+impl Work for Clamp<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        for (y, &x) in self.y.iter_mut().zip(self.x) {
-            *y = if x > 0.0 { x } else { 0.0 };
+        let (low, high) = self.limits;
+        let held = |x: f32| {
+            let x = if x > low { x } else { low };
+            if x < high { x } else { high }
+        };
+        match self.x {
+            Some(x) => {
+                for (y, &x) in self.y.iter_mut().zip(x) {
+                    *y = held(x);
+                }
+            }
+            None => {
+                for y in self.y {
+                    *y = held(*y);
+                }
+            }
         }
     }
 }
 
-/// One bit per lane: set where `y` is positive.
-pub(super) struct Signs<'a> {
-    pub y: &'a [f32],
-    pub bits: &'a mut Vec<u16>,
+/// y = mul · x + add per lane, or added to y; without `add` values its linear part.
+pub(super) struct Affine<'a> {
+    pub mul: &'a [f32],
+    pub add: Option<&'a [f32]>,
+    pub pixels: usize,
+    pub x: &'a [f32],
+    pub y: &'a mut [f32],
+    pub onto: bool,
 }
 
-impl Work for Signs<'_> {
+impl Work for Affine<'_> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        self.bits.clear();
-        self.bits.extend(self.y.chunks_exact(LANES).map(|y| {
-            let mut bits = 0u16;
-            for (lane, &value) in y.iter().enumerate() {
-                bits |= u16::from(value > 0.0) << lane;
+        let per_block = self.pixels * LANES;
+        let blocks = self
+            .x
+            .chunks_exact(per_block)
+            .zip(self.y.chunks_exact_mut(per_block));
+        for (block, (x, y)) in blocks.enumerate() {
+            let lanes = block * LANES..(block + 1) * LANES;
+            let mul = &self.mul[lanes.clone()];
+            let zeros = [0.0; LANES];
+            let add = self.add.map_or(&zeros[..], |add| &add[lanes]);
+            for (x, y) in x.chunks_exact(LANES).zip(y.chunks_exact_mut(LANES)) {
+                for lane in 0..LANES {
+                    let value = mul[lane] * x[lane] + add[lane];
+                    y[lane] = if self.onto { y[lane] + value } else { value };
+                }
             }
-            bits
-        }));
+        }
+    }
+}
+
+/// How a second value changes a first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// y + x
+    Add,
+    /// y − x
+    Sub,
+    /// x − y
+    From,
+    /// y · x
+    Mul,
+    /// y + x · w
+    AddProduct,
+}
+
+/// Changes `y` by `x`, either pixel by pixel or, where `x` has one pixel, by that one.
+pub(super) struct Combine<'a> {
+    pub change: Change,
+    pub pixels: usize,
+    pub x: &'a [f32],
+    /// For [`Change::AddProduct`], as `x`; else empty.
+    pub w: &'a [f32],
+    pub y: &'a mut [f32],
+}
+
+impl Work for Combine<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let wide = |values: &[f32]| values.len() == self.y.len();
+        let (x_wide, w_wide) = (wide(self.x), wide(self.w));
+        let at = |wide: bool, block: usize, pixel: usize| {
+            let start = if wide {
+                block * self.pixels + pixel
+            } else {
+                block
+            } * LANES;
+            start..start + LANES
+        };
+        for (block, y) in self.y.chunks_exact_mut(self.pixels * LANES).enumerate() {
+            for (pixel, y) in y.chunks_exact_mut(LANES).enumerate() {
+                let x = &self.x[at(x_wide, block, pixel)];
+                match self.change {
+                    Change::Add => (0..LANES).for_each(|lane| y[lane] += x[lane]),
+                    Change::Sub => (0..LANES).for_each(|lane| y[lane] -= x[lane]),
+                    Change::From => (0..LANES).for_each(|lane| y[lane] = x[lane] - y[lane]),
+                    Change::Mul => (0..LANES).for_each(|lane| y[lane] *= x[lane]),
+                    Change::AddProduct => {
+                        let w = &self.w[at(w_wide, block, pixel)];
+                        (0..LANES).for_each(|lane| y[lane] += x[lane] * w[lane]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums over the pixels of `x · w` per block (of `x` alone without `w`), times `share`, added to the one pixel of `y`.
+pub(super) struct Collect<'a> {
+    pub pixels: usize,
+    pub share: f32,
+    pub x: &'a [f32],
+    pub w: &'a [f32],
+    pub y: &'a mut [f32],
+}
+
+impl Work for Collect<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (block, y) in self.y.chunks_exact_mut(LANES).enumerate() {
+            let range = block * self.pixels * LANES..(block + 1) * self.pixels * LANES;
+            let mut sum = [0f32; LANES];
+            if self.w.is_empty() {
+                for x in self.x[range].chunks_exact(LANES) {
+                    for lane in 0..LANES {
+                        sum[lane] += x[lane];
+                    }
+                }
+            } else {
+                let w = self.w[range.clone()].chunks_exact(LANES);
+                for (x, w) in self.x[range].chunks_exact(LANES).zip(w) {
+                    for lane in 0..LANES {
+                        sum[lane] += x[lane] * w[lane];
+                    }
+                }
+            }
+            for lane in 0..LANES {
+                y[lane] += sum[lane] * self.share;
+            }
+        }
+    }
+}
+
+/// Zeroes the lanes that no channel uses, after a function that is not 0 at 0.
+pub(super) fn clear_unused(slots: &Slots, pixels: usize, y: &mut [f32]) {
+    if slots.channels() == slots.blocks * LANES {
+        return;
+    }
+    let mut used = vec![false; slots.blocks * LANES];
+    for &slot in &slots.of_channel {
+        used[slot as usize] = true;
+    }
+    for (block, y) in y.chunks_exact_mut(pixels * LANES).enumerate() {
+        let used = &used[block * LANES..(block + 1) * LANES];
+        if used.iter().all(|used| *used) {
+            continue;
+        }
+        for y in y.chunks_exact_mut(LANES) {
+            for lane in 0..LANES {
+                y[lane] = if used[lane] { y[lane] } else { 0.0 };
+            }
+        }
     }
 }
 
@@ -183,6 +327,39 @@ pub(super) enum LrnTask<'a> {
     Tangent { t: &'a [f32], y: &'a mut [f32] },
 }
 
+impl Lrn<'_> {
+    /// Runs it, the common exponent on registers.
+    pub(super) fn compute(self, isa: Isa) {
+        let Self {
+            parameters,
+            pixels,
+            x,
+            task,
+            ..
+        } = self;
+        let common = (parameters.beta - 0.75).abs() < f64::EPSILON
+            && parameters.k > 0.0
+            && parameters.size / 2 <= LANES;
+        if !common {
+            isa.run(Self { task, ..self });
+            return;
+        }
+        Lrn75 {
+            size: parameters.size,
+            share: (parameters.alpha / parameters.size as f64) as f32,
+            k: parameters.k as f32,
+            pixels,
+            x,
+            job: match task {
+                LrnTask::Forward(y) => LrnJob::Forward(y),
+                LrnTask::Backward { g, gx, add } => LrnJob::Backward { g, gx, add },
+                LrnTask::Tangent { t, y } => LrnJob::Tangent { t, y },
+            },
+        }
+        .run(isa);
+    }
+}
+
 impl Work for Lrn<'_> {
     type Output = ();
     #[inline(always)]
@@ -291,16 +468,8 @@ impl<'a> Lines<'a> {
             *base = k + a * sum;
         }
         let powers = self.power.iter_mut().zip(&self.base);
-        // β = 3/4, everybody's choice, by two square roots.
-        if (self.lrn.beta - 0.75).abs() < f64::EPSILON {
-            for (power, base) in powers {
-                let root = base.sqrt();
-                *power = 1.0 / (root * root.sqrt());
-            }
-        } else {
-            for (power, base) in powers {
-                *power = base.powf(-self.lrn.beta as f32);
-            }
+        for (power, base) in powers {
+            *power = base.powf(-self.lrn.beta as f32);
         }
     }
 

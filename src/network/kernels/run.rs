@@ -1,37 +1,64 @@
-//! Running a plan over one image, forward and back.
+//! Running a plan over one image.
 
-use super::conv::{Finish, Geometry, Mode, convolve};
-use super::model::{Node, Step};
+mod back;
+
+use super::conv::{Finish, Geometry, Mode, Scratch, convolve, depthwise};
+use super::curve;
+use super::model::{Kind, Node, Pairing, Step};
 use super::plan::{Plan, Planned, View};
 use super::pointwise::{
-    Lrn, LrnTask, MapMean, MapSpread, Mask, Move, Relu, Signs, to_blocks, to_planes,
+    Affine, Change, Clamp, Combine, Lrn, LrnTask, MapMean, Move, clear_unused, to_blocks, to_planes,
 };
-use super::pool::{MaxBackward, MaxForward, MeanBackward, MeanForward, Window};
+use super::pool::{MeanForward, Window};
+use super::simd::{Inside, MaxForward, Start};
+use crate::network::rules::{Saved, apply};
+use crate::network::{Graph, NetworkError, Result};
+use candle_core::{Device, Tensor};
 
 /// Buffers of one thread, kept from call to call.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
     values: Vec<Vec<f32>>,
     gradients: Vec<Vec<f32>>,
-    scratch: [Vec<f32>; 2],
+    scratch: Scratch,
+    /// Values, on the way back cotangents, of the nodes that are no blocks.
+    tensors: Vec<Option<Tensor>>,
 }
 
-/// What a step leaves for the way back.
-#[derive(Debug)]
+/// What a step leaves for the way back and for tangents.
 pub(super) enum Record {
     /// Nothing: the step is linear.
     Nothing,
-    /// Which outputs of a ReLU are positive.
+    /// Which outputs lie between the limits.
     Signs(Vec<u16>),
     /// Winners of a max pool.
     Winners(Vec<u8>),
     /// The input.
     Values(Vec<f32>),
+    /// Both inputs, and the output's signs when it has limits.
+    Both([Vec<f32>; 2], Vec<u16>),
+    /// What candle's operator needs, and its inputs.
+    Plain(Saved, Vec<Tensor>),
+}
+
+impl Record {
+    /// What it takes in memory; tensors are shared with nobody once the forward pass is over.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Signs(bits) => 2 * bits.len(),
+            Self::Winners(winners) => winners.len(),
+            Self::Values(values) => 4 * values.len(),
+            Self::Both([a, b], bits) => 4 * (a.len() + b.len()) + 2 * bits.len(),
+            Self::Plain(_, inputs) => 8 * inputs.iter().map(Tensor::elem_count).sum::<usize>(),
+        }
+    }
 }
 
 /// Everything that running a plan needs besides buffers.
 #[derive(Clone, Copy)]
 pub(super) struct Runner<'a> {
+    pub graph: &'a Graph,
     pub nodes: &'a [Node],
     pub plan: &'a Plan,
     pub mode: Mode,
@@ -85,39 +112,129 @@ fn parts(node: &Node, whole: View, places: &[Option<View>]) -> Vec<(View, View)>
     parts
 }
 
+/// What a plan must not lack.
+fn missing(idx: usize) -> NetworkError {
+    NetworkError::BadGraph(format!("the value of node {idx} is not at hand"))
+}
+
 impl Runner<'_> {
     /// Runs all steps on one image, `planes` being the start node's channels × pixels. `seen` gets each
-    /// computed node with its values right after its step; `tape`, when given, what the way back needs.
+    /// computed node with its values, channels × pixels in the node's layout or as a tensor, right after its
+    /// step; `tape`, when given, what the way back needs.
+    ///
+    /// # Errors
+    /// Those of candle's operators.
     pub(super) fn forward(
         &self,
         workspace: &mut Workspace,
         planes: &[f32],
         mut tape: Option<&mut Vec<Record>>,
-        seen: &mut dyn FnMut(usize, &[f32]),
-    ) {
+        seen: &mut dyn FnMut(usize, Seen),
+    ) -> Result<()> {
         grow(&mut workspace.values, &self.plan.buffers);
+        workspace.tensors.clear();
+        workspace.tensors.resize(self.nodes.len(), None);
         for (when, step) in self.plan.steps.iter().enumerate() {
-            let Some(place) = self.plan.places[step.out] else {
-                continue;
-            };
-            let record = if when == 0 {
-                let node = &self.nodes[step.node];
-                let size = self.plan.sizes[step.node];
-                let values = &mut workspace.values[place.buffer][place.range()];
-                if node.planar {
-                    values.copy_from_slice(planes);
-                } else {
-                    to_blocks(planes, &node.slots, size[0] * size[1], values);
+            let place = self.plan.places[step.out];
+            let record = match place {
+                Some(place) if when == 0 => {
+                    let node = &self.nodes[step.node];
+                    let size = self.plan.sizes[step.node];
+                    let values = &mut workspace.values[place.buffer][place.range()];
+                    if node.planar {
+                        values.copy_from_slice(planes);
+                    } else {
+                        to_blocks(planes, &node.slots, size[0] * size[1], values);
+                    }
+                    Record::Nothing
                 }
-                Record::Nothing
-            } else {
-                self.step(workspace, *step, place, tape.is_some())
+                Some(place) if !matches!(self.nodes[step.node].step, Step::Plain) => {
+                    self.step(workspace, *step, place, tape.is_some())
+                }
+                _ => self.plain(workspace, step.node, tape.is_some())?,
             };
             if let Some(tape) = tape.as_deref_mut() {
                 tape.push(record);
             }
-            seen(step.out, &workspace.values[place.buffer][place.range()]);
+            match (place, &workspace.tensors[step.out]) {
+                (Some(place), _) => seen(
+                    step.out,
+                    Seen::Blocks(&workspace.values[place.buffer][place.range()]),
+                ),
+                (None, Some(tensor)) => seen(step.out, Seen::Tensor(tensor)),
+                (None, None) => {}
+            }
         }
+        workspace.tensors.clear();
+        Ok(())
+    }
+
+    /// A node by candle's operators, between blocks.
+    fn plain(&self, workspace: &mut Workspace, idx: usize, keep: bool) -> Result<Record> {
+        let node = &self.nodes[idx];
+        let inputs = node.inputs.iter().map(|&input| {
+            if let Some(tensor) = &workspace.tensors[input] {
+                return Ok(tensor.clone());
+            }
+            let place = self.plan.places[input].ok_or_else(|| missing(input))?;
+            self.tensor(input, &workspace.values[place.buffer][place.range()])
+        });
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        let borrowed: Vec<&Tensor> = inputs.iter().collect();
+        let op = &self.graph.nodes[idx].op;
+        let value = apply(op, &borrowed)?;
+        let record = if keep {
+            Record::Plain(Saved::of(op, &borrowed, &value), inputs)
+        } else {
+            Record::Nothing
+        };
+        match self.plan.places[idx] {
+            Some(place) => {
+                let to = &mut workspace.values[place.buffer][place.range()];
+                self.blocks(idx, &value, to)?;
+            }
+            None => workspace.tensors[idx] = Some(value),
+        }
+        Ok(record)
+    }
+
+    /// A value in blocks (or planes) as a tensor of batch 1.
+    pub(super) fn tensor(&self, idx: usize, values: &[f32]) -> Result<Tensor> {
+        let [rows, cols] = self.plan.sizes[idx];
+        let node = &self.nodes[idx];
+        let channels = node.slots.channels();
+        let mut planes = vec![0.0; channels * rows * cols];
+        if node.planar {
+            planes.copy_from_slice(values);
+        } else {
+            to_planes(values, &node.slots, rows * cols, &mut planes);
+        }
+        let device = Device::Cpu;
+        Ok(match node.kind {
+            Kind::Flat => Tensor::from_vec(planes, (1, channels), &device)?,
+            _ => Tensor::from_vec(planes, (1, channels, rows, cols), &device)?,
+        })
+    }
+
+    /// A tensor of batch 1 into blocks (or planes).
+    pub(super) fn blocks(&self, idx: usize, value: &Tensor, to: &mut [f32]) -> Result<()> {
+        let [rows, cols] = self.plan.sizes[idx];
+        let node = &self.nodes[idx];
+        let planes: Vec<f32> = value.flatten_all()?.to_vec1()?;
+        if planes.len() != node.slots.channels() * rows * cols {
+            return Err(NetworkError::BadGraph(format!(
+                "{} gave {:?} where {} × {rows} × {cols} was planned",
+                self.graph.nodes[idx].name,
+                value.dims(),
+                node.slots.channels()
+            )));
+        }
+        if node.planar {
+            to.copy_from_slice(&planes);
+        } else {
+            to_blocks(&planes, &node.slots, rows * cols, to);
+        }
+        Ok(())
     }
 
     fn geometry(&self, window: &Window, input: usize, out: usize) -> Geometry {
@@ -126,52 +243,107 @@ impl Runner<'_> {
             before: [window.pads[0] as isize, window.pads[1] as isize],
             output: self.plan.sizes[out],
             stride: window.stride,
+            dilation: window.dilation,
         }
+    }
+
+    fn pixels(&self, idx: usize) -> usize {
+        self.plan.sizes[idx][0] * self.plan.sizes[idx][1]
     }
 
     fn step(&self, workspace: &mut Workspace, step: Planned, to: View, keep: bool) -> Record {
         let node = &self.nodes[step.node];
-        let isa = self.mode.isa;
-        if matches!(node.step, Step::Concat) {
-            self.gather(workspace, node, to);
-            return Record::Nothing;
+        match &node.step {
+            Step::Concat => {
+                self.gather(workspace, node, to);
+                return Record::Nothing;
+            }
+            Step::Pair(pairing) => return self.couple(workspace, *pairing, step, to, keep),
+            _ => {}
         }
         let input = node.inputs[0];
         let Some(from) = self.plan.places[input] else {
             return Record::Nothing;
         };
-        let [input_size, output_size] = [input, step.out].map(|idx| self.plan.sizes[idx]);
+        let isa = self.mode.isa;
         let (x, y) = pair(&mut workspace.values, from, to);
         match &node.step {
             Step::Conv(conv) => {
                 let at = self.geometry(&conv.window, input, step.out);
-                let finish = if step.fused() {
-                    Finish::BiasRelu
-                } else {
-                    Finish::Bias
+                let finish = match step.clamp {
+                    Some((low, high)) => Finish::BiasClamp(low, high),
+                    None => Finish::Bias,
                 };
-                let scratch = &mut workspace.scratch[0];
-                convolve(self.mode, &conv.packed, &at, x, (&mut *y, finish), scratch);
-                if keep && step.fused() {
-                    return self.signs(y);
-                }
+                let out = (&mut *y, finish);
+                convolve(self.mode, &conv.packed, &at, x, out, &mut workspace.scratch);
+                self.limits(step.clamp, keep, y)
             }
-            Step::Relu => {
-                isa.run(Relu { x, y: &mut *y });
-                if keep {
-                    return self.signs(y);
-                }
+            Step::Depthwise(conv) => {
+                let at = self.geometry(&conv.window, input, step.out);
+                let weights = (&conv.window, conv.weights.as_slice());
+                let out = (&mut *y, Start::Bias(&conv.bias), step.clamp);
+                depthwise(isa, weights, &at, x, out, &mut workspace.scratch);
+                self.limits(step.clamp, keep, y)
             }
+            &Step::Clamp(low, high) => {
+                let limits = (low, high);
+                isa.run(Clamp {
+                    limits,
+                    x: Some(x),
+                    y: &mut *y,
+                });
+                if low > 0.0 || high < 0.0 {
+                    clear_unused(&node.slots, self.pixels(step.out), y);
+                }
+                self.limits(Some(limits), keep, y)
+            }
+            rest => {
+                let task = (rest, input, step.out);
+                self.simple(task, x, y, keep)
+            }
+        }
+    }
+
+    /// Steps without weights of their own.
+    fn simple(
+        &self,
+        (step, input, out): (&Step, usize, usize),
+        x: &[f32],
+        y: &mut [f32],
+        keep: bool,
+    ) -> Record {
+        let isa = self.mode.isa;
+        let pixels = self.pixels(input);
+        let (input_size, output_size) = (self.plan.sizes[input], self.plan.sizes[out]);
+        match step {
+            &Step::Curve(curve) => {
+                isa.run(curve::Apply {
+                    curve,
+                    x,
+                    y: &mut *y,
+                });
+                clear_unused(&self.nodes[out].slots, pixels, y);
+                return kept(keep, x);
+            }
+            Step::Affine(lanes) => isa.run(Affine {
+                mul: &lanes[0],
+                add: Some(&lanes[1]),
+                pixels,
+                x,
+                y,
+                onto: false,
+            }),
             Step::MaxPool(window) => {
                 let mut winners = vec![0; if keep { y.len() } else { 0 }];
-                isa.run(MaxForward {
+                let task = MaxForward {
                     window,
                     input: input_size,
                     output: output_size,
                     x,
                     y,
                     winners: &mut winners,
-                });
+                };
+                task.run(isa);
                 if keep {
                     return Record::Winners(winners);
                 }
@@ -185,32 +357,88 @@ impl Runner<'_> {
                 y,
             }),
             Step::MapMean => isa.run(MapMean {
-                pixels: input_size[0] * input_size[1],
-                share: 1.0 / (input_size[0] * input_size[1]) as f32,
+                pixels,
+                share: 1.0 / pixels as f32,
                 x,
                 y,
             }),
             Step::Lrn(lrn) => {
-                isa.run(Lrn {
+                Lrn {
                     parameters: lrn,
-                    channels: node.slots.channels(),
-                    pixels: input_size[0] * input_size[1],
+                    channels: self.nodes[out].slots.channels(),
+                    pixels,
                     x,
                     task: LrnTask::Forward(y),
-                });
-                if keep {
-                    return Record::Values(x.to_vec());
                 }
+                .compute(isa);
+                return kept(keep, x);
             }
-            Step::Input | Step::Concat => {}
+            Step::Same => y.copy_from_slice(x),
+            _ => {}
         }
         Record::Nothing
     }
 
-    fn signs(&self, y: &[f32]) -> Record {
-        let mut bits = Vec::new();
-        self.mode.isa.run(Signs { y, bits: &mut bits });
-        Record::Signs(bits)
+    /// The record of a step with limits.
+    fn limits(&self, limits: Option<(f32, f32)>, keep: bool, y: &[f32]) -> Record {
+        match limits {
+            Some(limits) if keep => Record::Signs(Inside { limits, y }.run(self.mode.isa)),
+            _ => Record::Nothing,
+        }
+    }
+
+    /// Two values: a copy of the larger, changed by the other.
+    fn couple(
+        &self,
+        workspace: &mut Workspace,
+        pairing: Pairing,
+        step: Planned,
+        to: View,
+        keep: bool,
+    ) -> Record {
+        let inputs = &self.nodes[step.node].inputs;
+        let [Some(a), Some(b)] = [0, 1].map(|i| self.plan.places[inputs[i]]) else {
+            return Record::Nothing;
+        };
+        let isa = self.mode.isa;
+        let turned = a.len < b.len;
+        let (large, small) = if turned { (b, a) } else { (a, b) };
+        let change = match (pairing, turned) {
+            (Pairing::Add, _) => Change::Add,
+            (Pairing::Sub, false) => Change::Sub,
+            (Pairing::Sub, true) => Change::From,
+            (Pairing::Mul, _) => Change::Mul,
+        };
+        let (from, y) = pair(&mut workspace.values, large, to);
+        y.copy_from_slice(from);
+        let (x, y) = pair(&mut workspace.values, small, to);
+        isa.run(Combine {
+            change,
+            pixels: self.pixels(step.out),
+            x,
+            w: &[],
+            y: &mut *y,
+        });
+        if let Some(limits) = step.clamp {
+            isa.run(Clamp {
+                limits,
+                x: None,
+                y: &mut *y,
+            });
+        }
+        let signs = match self.limits(step.clamp, keep, y) {
+            Record::Signs(bits) => bits,
+            _ => Vec::new(),
+        };
+        match (keep, pairing) {
+            (false, _) => Record::Nothing,
+            (true, Pairing::Mul) => {
+                let values = |at: View| workspace.values[at.buffer][at.range()].to_vec();
+                Record::Both([values(a), values(b)], signs)
+            }
+            (true, _) if signs.is_empty() => Record::Nothing,
+            (true, _) => Record::Signs(signs),
+        }
     }
 
     /// Copies those inputs of a concatenation that were not computed in their place.
@@ -223,158 +451,21 @@ impl Runner<'_> {
             }
         }
     }
+}
 
-    /// Pulls the tap's cotangent (channels × pixels) back to the start node, into `gradient`
-    /// (channels × pixels).
-    pub(super) fn backward(
-        &self,
-        workspace: &mut Workspace,
-        tape: &[Record],
-        tap: usize,
-        cotangent: &[f32],
-        gradient: &mut [f32],
-    ) {
-        let plan = self.plan;
-        grow(&mut workspace.gradients, &plan.gradient_buffers);
-        let pixels = |idx: usize| plan.sizes[idx][0] * plan.sizes[idx][1];
-        let Some(place) = plan.gradients[tap] else {
-            return;
-        };
-        let values = &mut workspace.gradients[place.buffer][place.range()];
-        if self.nodes[tap].planar {
-            values.copy_from_slice(cotangent);
-        } else {
-            to_blocks(cotangent, &self.nodes[tap].slots, pixels(tap), values);
-        }
-        let mut written = vec![false; self.nodes.len()];
-        written[plan.root(tap)] = true;
-        for (step, record) in plan.steps.iter().zip(tape).skip(1).rev() {
-            if let (Some(place), Record::Signs(bits), true) =
-                (plan.gradients[step.out], record, step.fused())
-            {
-                let g = &mut workspace.gradients[place.buffer][place.range()];
-                self.mode.isa.run(Mask { bits, g });
-            }
-            self.step_back(workspace, *step, record, &mut written);
-        }
-        let start = plan.steps[0].out;
-        if let Some(place) = plan.gradients[start] {
-            let values = &workspace.gradients[place.buffer][place.range()];
-            if self.nodes[start].planar {
-                gradient.copy_from_slice(values);
-            } else {
-                to_planes(values, &self.nodes[start].slots, pixels(start), gradient);
-            }
-        }
-    }
+/// A computed value.
+pub(super) enum Seen<'a> {
+    /// In the node's own layout.
+    Blocks(&'a [f32]),
+    /// Of a node that is no blocks.
+    Tensor(&'a Tensor),
+}
 
-    /// Whether a write to the gradient of `input` must add; clears the buffer before the first of several
-    /// writers of parts.
-    fn adds(&self, workspace: &mut Workspace, input: usize, written: &mut [bool]) -> bool {
-        let root = self.plan.root(input);
-        if written[root] {
-            return true;
-        }
-        written[root] = true;
-        if let (true, Some(place)) = (self.plan.zero_first[root], self.plan.gradients[root]) {
-            workspace.gradients[place.buffer][place.range()].fill(0.0);
-            return true;
-        }
-        false
-    }
-
-    /// Adds the cotangents of those inputs of a concatenation that were not computed in their place.
-    fn scatter(&self, workspace: &mut Workspace, node: &Node, whole: View, written: &mut [bool]) {
-        let parts = parts(node, whole, &self.plan.gradients);
-        for (&input, (to, part)) in node.inputs.iter().zip(parts) {
-            if to != part {
-                let add = self.adds(workspace, input, written);
-                let (from, to) = pair(&mut workspace.gradients, part, to);
-                self.mode.isa.run(Move { from, to, add });
-            }
-        }
-    }
-
-    fn step_back(
-        &self,
-        workspace: &mut Workspace,
-        step: Planned,
-        record: &Record,
-        written: &mut [bool],
-    ) {
-        let node = &self.nodes[step.node];
-        let Some(from) = self.plan.gradients[step.out] else {
-            return;
-        };
-        if matches!(node.step, Step::Concat) {
-            self.scatter(workspace, node, from, written);
-            return;
-        }
-        let input = node.inputs[0];
-        let Some(to) = self.plan.gradients[input] else {
-            return;
-        };
-        let add = self.adds(workspace, input, written);
-        let [input_size, output_size] = [input, step.out].map(|idx| self.plan.sizes[idx]);
-        let pixels = input_size[0] * input_size[1];
-        let isa = self.mode.isa;
-        let (g, gx) = pair(&mut workspace.gradients, from, to);
-        match (&node.step, record) {
-            (Step::Conv(conv), _) => {
-                let at = self.geometry(&conv.window, input, step.out);
-                let transposed = conv.transposed(node, &self.nodes[input]);
-                transposed.run(self.mode, &at, g, (gx, add), &mut workspace.scratch);
-            }
-            (Step::Relu, Record::Signs(bits)) => {
-                if add {
-                    let mut masked = g.to_vec();
-                    let g = &mut masked[..];
-                    isa.run(Mask { bits, g });
-                    isa.run(Move {
-                        from: g,
-                        to: gx,
-                        add,
-                    });
-                } else {
-                    gx.copy_from_slice(g);
-                    isa.run(Mask { bits, g: gx });
-                }
-            }
-            (Step::MaxPool(window), Record::Winners(winners)) => {
-                if !add {
-                    gx.fill(0.0);
-                }
-                isa.run(MaxBackward {
-                    window,
-                    input: input_size,
-                    output: output_size,
-                    g,
-                    winners,
-                    gx,
-                });
-            }
-            (Step::MeanPool(window, counts_padding), _) => {
-                if !add {
-                    gx.fill(0.0);
-                }
-                isa.run(MeanBackward {
-                    window,
-                    counts_padding: *counts_padding,
-                    input: input_size,
-                    output: output_size,
-                    g,
-                    gx,
-                });
-            }
-            (Step::MapMean, _) => isa.run(MapSpread { pixels, g, gx, add }),
-            (Step::Lrn(lrn), Record::Values(x)) => isa.run(Lrn {
-                parameters: lrn,
-                channels: node.slots.channels(),
-                pixels,
-                x,
-                task: LrnTask::Backward { g, gx, add },
-            }),
-            _ => {}
-        }
+/// The record of a step that needs its input again.
+fn kept(keep: bool, x: &[f32]) -> Record {
+    if keep {
+        Record::Values(x.to_vec())
+    } else {
+        Record::Nothing
     }
 }

@@ -5,14 +5,18 @@
 //! convolution with zeros around. What is needed of the primal (signs, winners, an LRN's input) comes from one
 //! forward pass of the layers above that all positions of an image share.
 
-use super::conv::{Finish, Geometry, Mode, convolve};
-use super::model::{Conv, Node, Step};
+use super::conv::{Finish, Geometry, Mode, Scratch, convolve, depthwise};
+use super::curve;
+use super::model::{Kind, Node, Pairing, Step};
 use super::plan::Planned;
-use super::pointwise::{Lrn, LrnTask, MapMean, Mask, to_planes};
-use super::pool::{Window, mean_share};
+use super::pointwise::{Affine, Lrn, LrnTask, MapMean, Mask, to_planes};
+use super::pool::Window;
 use super::run::{Record, Runner};
-use super::simd::{LANES, Work};
+use super::simd::{LANES, Start, Work};
 use crate::atlas::Relaxation;
+use crate::network::Result;
+use crate::network::rules::push;
+use candle_core::{DType, Device, Tensor};
 
 /// A rectangle of a map, possibly empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,7 +43,7 @@ impl Region {
             return seen;
         }
         for (axis, &n) in output.iter().enumerate() {
-            let (k, s, p) = (window.kernel[axis], window.stride[axis], window.pads[axis]);
+            let (k, s, p) = (window.extent(axis), window.stride[axis], window.pads[axis]);
             // Window o covers o s − p .. o s − p + k.
             let first = (self.start[axis] + p + 1).saturating_sub(k).div_ceil(s);
             let last = ((self.end(axis) - 1 + p) / s + 1).min(n);
@@ -74,7 +78,9 @@ impl Region {
 pub(super) struct Regions {
     at: Vec<Region>,
     values: Vec<Vec<f32>>,
-    scratch: Vec<f32>,
+    scratch: Scratch,
+    /// Tangents of the nodes that are no blocks, always whole.
+    tensors: Vec<Option<Tensor>>,
 }
 
 /// Everything that the positions of one image share.
@@ -88,17 +94,22 @@ pub(super) struct Tangents<'a> {
 impl Tangents<'_> {
     /// Change of the last node's values, `out`, along the activation `planes` (channels × pixels) of the first
     /// at one position (row, column).
+    ///
+    /// # Errors
+    /// Those of candle's operators.
     pub(super) fn run(
         &self,
         regions: &mut Regions,
         planes: &[f32],
         position: [usize; 2],
         out: &mut [f32],
-    ) {
+    ) -> Result<()> {
         let nodes = self.runner.nodes;
         let plan = self.runner.plan;
         regions.at.resize(nodes.len(), Region::default());
         regions.values.resize_with(nodes.len(), Vec::new);
+        regions.tensors.clear();
+        regions.tensors.resize(nodes.len(), None);
         for (when, (step, record)) in plan.steps.iter().zip(self.tape).enumerate() {
             let mut values = std::mem::take(&mut regions.values[step.out]);
             let region = if when == 0 {
@@ -109,6 +120,8 @@ impl Tangents<'_> {
                     start: position,
                     size: [1, 1],
                 }
+            } else if let Record::Plain(_, primals) = record {
+                self.plain(regions, step.node, primals, &mut values)?
             } else {
                 self.step(regions, *step, record, &mut values)
             };
@@ -116,13 +129,55 @@ impl Tangents<'_> {
             regions.at[step.out] = region;
         }
         let Some(last) = plan.steps.last().map(|step| step.out) else {
-            return;
+            return Ok(());
         };
         if regions.at[last].pixels() == 0 {
             out.fill(0.0);
         } else {
             to_planes(&regions.values[last], &nodes[last].slots, 1, out);
         }
+        Ok(())
+    }
+
+    /// A node by candle's operators, on whole maps.
+    fn plain(
+        &self,
+        regions: &mut Regions,
+        idx: usize,
+        primals: &[Tensor],
+        y: &mut Vec<f32>,
+    ) -> Result<Region> {
+        let (nodes, plan) = (self.runner.nodes, self.runner.plan);
+        let tangents = nodes[idx].inputs.iter().map(|&input| {
+            if nodes[input].kind != Kind::Free {
+                let whole = whole(plan.sizes[input], regions, input, nodes);
+                return self.runner.tensor(input, &whole);
+            }
+            if let Some(tensor) = &regions.tensors[input] {
+                return Ok(tensor.clone());
+            }
+            let extent = plan.extents[input].as_ref();
+            let dims = extent.map_or(&[][..], |extent| extent.dims.as_slice());
+            let dims = [&[1], dims].concat();
+            Ok(Tensor::zeros(dims, DType::F32, &Device::Cpu)?)
+        });
+        let tangents = tangents.collect::<Result<Vec<_>>>()?;
+        let tangents: Vec<&Tensor> = tangents.iter().collect();
+        let primals: Vec<Option<&Tensor>> = primals.iter().map(Some).collect();
+        let op = &self.runner.graph.nodes[idx].op;
+        let tangent = push(op, &primals, &tangents, self.relaxation)?;
+        if nodes[idx].kind == Kind::Free {
+            regions.tensors[idx] = Some(tangent);
+            return Ok(Region::default());
+        }
+        let size = plan.sizes[idx];
+        y.clear();
+        y.resize(nodes[idx].slots.blocks * size[0] * size[1] * LANES, 0.0);
+        self.runner.blocks(idx, &tangent, y)?;
+        Ok(Region {
+            start: [0, 0],
+            size,
+        })
     }
 
     fn step(
@@ -133,14 +188,14 @@ impl Tangents<'_> {
         y: &mut Vec<f32>,
     ) -> Region {
         let node = &self.runner.nodes[step.node];
-        if matches!(node.step, Step::Concat) {
-            return concat(regions, self.runner.nodes, &node.inputs, y);
-        }
         let input = node.inputs[0];
         let from = regions.at[input];
         let size = self.runner.plan.sizes[step.out];
         let region = match &node.step {
+            Step::Concat => return concat(regions, self.runner.nodes, &node.inputs, y),
+            Step::Pair(pairing) => self.couple(regions, *pairing, step, record, y),
             Step::Conv(conv) => from.seen_by(&conv.window, size),
+            Step::Depthwise(conv) => from.seen_by(&conv.window, size),
             Step::MaxPool(window) | Step::MeanPool(window, _) => from.seen_by(window, size),
             Step::MapMean => Region {
                 start: [0, 0],
@@ -149,23 +204,85 @@ impl Tangents<'_> {
             _ => from,
         };
         y.resize(node.slots.blocks * region.pixels() * LANES, 0.0);
-        if region.pixels() == 0 || from.pixels() == 0 {
+        if matches!(node.step, Step::Pair(_)) {
+            // Done above.
+        } else if region.pixels() == 0 || from.pixels() == 0 {
             y.fill(0.0);
-        } else if let Step::Conv(conv) = &node.step {
-            let x = &regions.values[input];
-            self.conv(conv, (from, x), (region, y), &mut regions.scratch);
-            if let Record::Signs(bits) = record {
-                let map = size;
-                self.runner.mode.isa.run(MaskRegion {
-                    map,
-                    region,
-                    bits,
-                    y,
-                });
-            }
         } else {
             let x = &regions.values[input];
-            self.rest(step, record, (from, x), (region, y));
+            match &node.step {
+                Step::Conv(_) | Step::Depthwise(_) => {
+                    self.conv(node, (from, x), (region, y), &mut regions.scratch);
+                }
+                _ => self.rest(step, record, (from, x), (region, y)),
+            }
+        }
+        if let (Record::Signs(bits) | Record::Both(_, bits), true) = (record, step.clamp.is_some())
+        {
+            let map = size;
+            self.runner.mode.isa.run(MaskRegion {
+                map,
+                region,
+                bits,
+                y,
+            });
+        }
+        region
+    }
+
+    /// Two values.
+    fn couple(
+        &self,
+        regions: &Regions,
+        pairing: Pairing,
+        step: Planned,
+        record: &Record,
+        y: &mut Vec<f32>,
+    ) -> Region {
+        let node = &self.runner.nodes[step.node];
+        let map = self.runner.plan.sizes[step.out];
+        let sides = [0, 1].map(|side| {
+            let input = node.inputs[side];
+            let single = self.runner.plan.sizes[input] != map;
+            (regions.at[input], &regions.values[input], single)
+        });
+        let mut region = Region::default();
+        for (at, _, single) in sides {
+            // One pixel for all changes all.
+            let reach = if single && at.pixels() > 0 {
+                Region {
+                    start: [0, 0],
+                    size: map,
+                }
+            } else {
+                at
+            };
+            region = region.union(&reach);
+        }
+        y.clear();
+        y.resize(node.slots.blocks * region.pixels() * LANES, 0.0);
+        for (side, (at, t, single)) in sides.into_iter().enumerate() {
+            if at.pixels() == 0 {
+                continue;
+            }
+            let sign = if pairing == Pairing::Sub && side == 1 {
+                -1.0
+            } else {
+                1.0
+            };
+            let other = match record {
+                Record::Both(values, _) if pairing == Pairing::Mul => Some(&values[1 - side]),
+                _ => None,
+            };
+            let stretch = Stretch {
+                map,
+                region,
+                at,
+                single,
+                other_single: sides[1 - side].2,
+                sign,
+            };
+            stretch.add(t, other.map(Vec::as_slice), y);
         }
         region
     }
@@ -173,25 +290,40 @@ impl Tangents<'_> {
     /// A small convolution with zeros around the region.
     fn conv(
         &self,
-        conv: &Conv,
+        node: &Node,
         (from, x): (Region, &[f32]),
         (region, y): (Region, &mut [f32]),
-        scratch: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) {
+        let window = match &node.step {
+            Step::Conv(conv) => &conv.window,
+            Step::Depthwise(conv) => &conv.window,
+            _ => return,
+        };
         let at = Geometry {
             input: from.size,
             before: [0, 1].map(|axis| {
-                let first = region.start[axis] * conv.window.stride[axis];
-                (from.start[axis] + conv.window.pads[axis]) as isize - first as isize
+                let first = region.start[axis] * window.stride[axis];
+                (from.start[axis] + window.pads[axis]) as isize - first as isize
             }),
             output: region.size,
-            stride: conv.window.stride,
+            stride: window.stride,
+            dilation: window.dilation,
         };
         let mode = Mode {
             parallel: false,
             ..self.runner.mode
         };
-        convolve(mode, &conv.packed, &at, x, (y, Finish::Plain), scratch);
+        match &node.step {
+            Step::Conv(conv) => {
+                convolve(mode, &conv.packed, &at, x, (y, Finish::Plain), scratch);
+            }
+            Step::Depthwise(conv) => {
+                let weights = (window, conv.weights.as_slice());
+                depthwise(mode.isa, weights, &at, x, (y, Start::Zero, None), scratch);
+            }
+            _ => {}
+        }
     }
 
     /// Everything but convolutions and concatenations, on regions that are not empty.
@@ -207,7 +339,27 @@ impl Tangents<'_> {
         let map = self.runner.plan.sizes[node.inputs[0]];
         let isa = self.runner.mode.isa;
         match (&node.step, record) {
-            (Step::Relu, Record::Signs(bits)) => {
+            (&Step::Curve(curve), Record::Values(primal)) => {
+                let mut here = vec![0.0; x.len()];
+                cut(primal, map, from, &mut here);
+                isa.run(curve::Slope {
+                    curve,
+                    x: &here,
+                    t: x,
+                    y,
+                    add: false,
+                });
+            }
+            (Step::Affine(lanes), _) => isa.run(Affine {
+                mul: &lanes[0],
+                add: None,
+                pixels: region.pixels(),
+                x,
+                y,
+                onto: false,
+            }),
+            (Step::Same, _) => y.copy_from_slice(x),
+            (Step::Clamp(..), Record::Signs(bits)) => {
                 y.copy_from_slice(x);
                 isa.run(MaskRegion {
                     map,
@@ -252,13 +404,14 @@ impl Tangents<'_> {
             (Step::Lrn(lrn), Record::Values(primal)) => {
                 let mut here = vec![0.0; x.len()];
                 cut(primal, map, from, &mut here);
-                isa.run(Lrn {
+                Lrn {
                     parameters: lrn,
                     channels: node.slots.channels(),
                     pixels: from.pixels(),
                     x: &here,
                     task: LrnTask::Tangent { t: x, y },
-                });
+                }
+                .compute(isa);
             }
             _ => {}
         }
@@ -302,6 +455,80 @@ fn concat(regions: &Regions, nodes: &[Node], inputs: &[usize], y: &mut Vec<f32>)
         first += nodes[input].slots.blocks;
     }
     region
+}
+
+/// A node's tangent on its whole map.
+fn whole(size: [usize; 2], regions: &Regions, idx: usize, nodes: &[Node]) -> Vec<f32> {
+    let mut values = vec![0.0; nodes[idx].slots.blocks * size[0] * size[1] * LANES];
+    let at = regions.at[idx];
+    if at.pixels() > 0 {
+        let stretch = Stretch {
+            map: size,
+            region: Region {
+                start: [0, 0],
+                size,
+            },
+            at,
+            single: false,
+            other_single: false,
+            sign: 1.0,
+        };
+        stretch.add(&regions.values[idx], None, &mut values);
+    }
+    values
+}
+
+/// One side of a pair, on the region of both.
+struct Stretch {
+    map: [usize; 2],
+    region: Region,
+    /// Where this side's tangent stands.
+    at: Region,
+    /// It has one pixel for the whole map.
+    single: bool,
+    /// The other side has.
+    other_single: bool,
+    sign: f32,
+}
+
+impl Stretch {
+    /// y += ± t, or t times the other side's value on the map.
+    fn add(&self, t: &[f32], other: Option<&[f32]>, y: &mut [f32]) {
+        let (region, at) = (self.region, self.at);
+        for (idx, y) in y.chunks_exact_mut(LANES).enumerate() {
+            let (block, pixel) = (idx / region.pixels(), idx % region.pixels());
+            let row = region.start[0] + pixel / region.size[1];
+            let col = region.start[1] + pixel % region.size[1];
+            let from = if self.single {
+                block
+            } else if (at.start[0]..at.end(0)).contains(&row)
+                && (at.start[1]..at.end(1)).contains(&col)
+            {
+                (block * at.size[0] + row - at.start[0]) * at.size[1] + col - at.start[1]
+            } else {
+                continue;
+            };
+            let t = &t[from * LANES..(from + 1) * LANES];
+            match other {
+                Some(other) => {
+                    let pixel = if self.other_single {
+                        block
+                    } else {
+                        (block * self.map[0] + row) * self.map[1] + col
+                    };
+                    let other = &other[pixel * LANES..(pixel + 1) * LANES];
+                    for lane in 0..LANES {
+                        y[lane] += self.sign * t[lane] * other[lane];
+                    }
+                }
+                None => {
+                    for lane in 0..LANES {
+                        y[lane] += self.sign * t[lane];
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A map's values under a region.
@@ -382,19 +609,20 @@ impl Work for MeanRegion<'_> {
         for (idx, y) in self.y.chunks_exact_mut(LANES).enumerate() {
             let (block, pixel) = (idx / region.pixels(), idx % region.pixels());
             let at = [pixel / region.size[1], pixel % region.size[1]];
-            let mut on_map = 1;
             let mut seen = [(0, 0); 2];
             for axis in 0..2 {
                 let output = region.start[axis] + at[axis];
                 let (first, end) = self.window.span(axis, output, self.map[axis]);
-                on_map *= end - first;
                 let start = first.max(from.start[axis]) - from.start[axis];
                 seen[axis] = (
                     start,
                     end.min(from.end(axis)).saturating_sub(from.start[axis]),
                 );
             }
-            let share = mean_share(self.window, self.counts_padding, on_map);
+            let output = [0, 1].map(|axis| region.start[axis] + at[axis]);
+            let share = self
+                .window
+                .mean_share(self.counts_padding, output, self.map);
             let mut sum = [0f32; LANES];
             for row in seen[0].0..seen[0].1 {
                 for col in seen[1].0..seen[1].1 {

@@ -1,4 +1,4 @@
-"""InceptionV1 (BVLC) up to one layer as a torch module, for peers that want modules with names."""
+"""InceptionV1 (BVLC) as a torch module, whole or up to one layer, for peers that want modules with names."""
 
 import json
 import struct
@@ -90,3 +90,18 @@ class InceptionV1(torch.nn.Module):
                 x = pool(x)
             x = getattr(self, name)(x)
         return x
+
+
+class Classifier(InceptionV1):
+    """The whole network with its classifier and trainable parameters, as a model zoo hands it out."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        weights = load(path)
+        self.logits = torch.nn.Linear(1024, 1000)
+        self.logits.weight.data.copy_(weights["softmax2_pre_activation_matmul.weight"])
+        self.logits.bias.data.copy_(weights["softmax2_pre_activation_matmul.bias"])
+        self.eval().requires_grad_(True)
+
+    def forward(self, x):
+        return self.logits(super().forward(x).mean((2, 3)))
