@@ -16,6 +16,10 @@ mod failure;
 mod info;
 #[cfg(feature = "build")]
 mod interrupt;
+#[cfg(feature = "explore")]
+mod locate;
+#[cfg(all(feature = "build", feature = "explore"))]
+mod locator;
 mod logging;
 #[cfg(feature = "build")]
 mod networks;
@@ -23,6 +27,8 @@ mod open;
 mod output;
 #[cfg(feature = "build")]
 mod progress;
+#[cfg(feature = "explore")]
+mod remember;
 #[cfg(feature = "explore")]
 mod show;
 #[cfg(feature = "build")]
@@ -61,6 +67,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&args),
         #[cfg(feature = "explore")]
         Command::Explore(args) => explore::run(&args),
+        #[cfg(feature = "explore")]
+        Command::Locate(args) => locate::run(&args),
         #[cfg(feature = "explore")]
         Command::Show(args) => show::run(&args),
         Command::Export(args) => export::run(&args),

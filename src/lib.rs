@@ -28,7 +28,8 @@
 //! | `pipeline` | the stages in order, resumable; the only place where computation meets disk | the terminal |
 //! | [`store`] | [`atlas::Atlas`] ⇄ one `.atlas` file; the only place that knows the format | who asks |
 //! | `graphics` | terminal pictures: probe, kitty, half-blocks | ratatui, the atlas |
-//! | `explorer` | event → message → update → effects; view; placements | candle |
+//! | `explorer` | event → message → update → effects; view; placements; workers beside the loop | candle |
+//! | `config` | the configuration file: keys | where it lies |
 //! | [`paths`] | where state, cache and configuration live | the environment (it is passed in) |
 //! | [`cli`] | arguments, environment, exit codes | nothing |
 //!
@@ -47,6 +48,10 @@
 
 pub mod atlas;
 pub mod cli;
+#[cfg(feature = "explore")]
+pub mod config;
+#[cfg(any(feature = "build", feature = "explore"))]
+pub mod images;
 pub mod math;
 pub mod paths;
 pub mod progress;
@@ -58,8 +63,6 @@ pub mod binning;
 pub mod collect;
 #[cfg(feature = "build")]
 pub mod featurevis;
-#[cfg(feature = "build")]
-pub mod images;
 #[cfg(feature = "build")]
 pub mod layout;
 #[cfg(feature = "build")]

@@ -1,9 +1,14 @@
 //! `atlascope explore`: the explorer on a file, or on a build that is still running.
 
 use super::args::{ExploreArgs, ProtocolArg};
+use super::remember::{self, Remembered};
 use super::{Failure, open, output};
 use crate::atlas::Atlas;
-use crate::explorer::{self, Options, Source, Update};
+use crate::explorer::link::{self, Link};
+use crate::explorer::photographs::{Album, Window};
+use crate::explorer::session::Keeper;
+use crate::explorer::worker::Locator;
+use crate::explorer::{self, Options, Services, Source, Update};
 use crate::graphics::probe::{self, Capabilities, Choice, Hints};
 use crate::store;
 use std::io::IsTerminal as _;
@@ -16,33 +21,119 @@ use std::time::{Duration, SystemTime};
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
-    let atlas = open::read(&args.atlas)?;
-    let name = title(&args.atlas);
+    let (path, link) = at_cell(&args.atlas);
+    let atlas = open::read(&path)?;
     let (updates, source) = channel();
-    if args.atlas.is_dir() && !atlas.complete {
-        watch(&args.atlas, updates);
+    if path.is_dir() && !atlas.complete {
+        watch(&path, updates);
     }
-    explore(&name, Some(Arc::new(atlas)), source, args.protocol)
+    let remembered = (!args.no_session).then(|| remember::session(&path));
+    explore(
+        Some(Arc::new(atlas)),
+        source,
+        Wishes {
+            name: title(&path),
+            protocol: args.protocol,
+            images: args.images.clone(),
+            weights: args.weights.clone(),
+            config: args.config.clone(),
+            link,
+            remembered,
+        },
+    )
+}
+
+/// The file and the cell of `FILE#LINK`; a file whose name has a `#` comes first.
+fn at_cell(path: &Path) -> (PathBuf, Option<Link>) {
+    match path.to_str().map(link::split) {
+        Some((file, Some(link))) if !path.exists() => (PathBuf::from(file), Some(link)),
+        _ => (path.to_owned(), None),
+    }
+}
+
+/// How a person wants to explore.
+#[derive(Default)]
+pub(super) struct Wishes {
+    /// What to call the atlas.
+    pub(super) name: String,
+    /// Draw pictures this way.
+    pub(super) protocol: Option<ProtocolArg>,
+    /// Folders of photographs.
+    pub(super) images: Vec<PathBuf>,
+    /// The network's weights.
+    pub(super) weights: Option<PathBuf>,
+    /// The configuration file.
+    pub(super) config: Option<PathBuf>,
+    /// The cell to open.
+    pub(super) link: Option<Link>,
+    /// The last session.
+    pub(super) remembered: Option<Remembered>,
 }
 
 /// Runs the explorer until the user leaves it.
 pub(super) fn explore(
-    name: &str,
     initial: Option<Arc<Atlas>>,
     updates: Receiver<Update>,
-    protocol: Option<ProtocolArg>,
+    wishes: Wishes,
 ) -> Result<(), Failure> {
     require_terminal()?;
-    let capabilities = probe(protocol)?;
-    explorer::run(
-        Source { initial, updates },
-        &Options {
-            name: name.to_owned(),
-            colour: !output::colours_unwanted(),
-            capabilities,
-        },
-    )?;
+    let keymap = remember::keymap(wishes.config.as_deref())?;
+    let capabilities = probe(wishes.protocol)?;
+    let session = wishes
+        .remembered
+        .as_ref()
+        .and_then(|kept| kept.session.clone());
+    let mut folders = wishes.images.clone();
+    folders.extend(session.iter().flat_map(|session| session.folders.clone()));
+    let services = Services {
+        photographs: Some(Box::new(Album::new(folders.clone(), window))),
+        locator: locator(wishes.weights, folders),
+        ..Services::default()
+    };
+    let options = Options {
+        name: wishes.name,
+        colour: !output::colours_unwanted(),
+        capabilities,
+        keymap,
+        session,
+        link: wishes.link,
+        remark: wishes
+            .remembered
+            .as_ref()
+            .and_then(|kept| kept.remark.clone()),
+    };
+    let services = Services {
+        keeper: wishes
+            .remembered
+            .map(|kept| Box::new(kept) as Box<dyn Keeper>),
+        ..services
+    };
+    explorer::run(Source { initial, updates }, &options, services)?;
     Ok(())
+}
+
+#[cfg(feature = "build")]
+fn locator(weights: Option<PathBuf>, folders: Vec<PathBuf>) -> Option<Box<dyn Locator>> {
+    Some(Box::new(super::locator::NetworkLocator::new(
+        weights, folders,
+    )))
+}
+
+#[cfg(not(feature = "build"))]
+fn locator(_: Option<PathBuf>, _: Vec<PathBuf>) -> Option<Box<dyn Locator>> {
+    None
+}
+
+/// Which part of a photograph a network sees.
+#[cfg(feature = "build")]
+pub(super) fn window(network: &str) -> Window {
+    super::locator::window(network)
+}
+
+/// Which part of a photograph a network sees; without the networks: all of it.
+#[cfg(not(feature = "build"))]
+pub(super) fn window(_: &str) -> Window {
+    Window::Share(1.0)
 }
 
 /// The explorer needs a terminal on both sides.
