@@ -126,7 +126,8 @@ pub fn open(state: &mut State, options: &Options, atlas: Arc<Atlas>) -> Vec<Effe
     }
     let wishes = update(state, Message::Ignored);
     let no_pictures = || {
-        let why = "no pictures in this terminal: names and shades instead; `atlascope doctor` says why";
+        let why =
+            "no pictures in this terminal: names and shades instead; `atlascope doctor` says why";
         (!state.screen.has_pictures()).then(|| why.to_owned())
     };
     state.notice = remark.or_else(no_pictures);

@@ -12,13 +12,17 @@ pub mod inception_v1;
 pub mod input;
 pub mod kernels;
 pub mod manifest;
+pub mod onnx;
 pub mod ops;
 pub mod weights;
 
 mod cone;
+mod extent;
 mod reference;
+mod rules;
 
-pub use graph::{Extent, Graph, Layer, Node, NodeId, Op};
+pub use extent::{Axes, Extent};
+pub use graph::{Graph, Layer, Node, NodeId, Op};
 pub use input::{Channels, InputSpec, Resize};
 
 use crate::atlas::{Class, Relaxation};
@@ -112,6 +116,8 @@ pub struct Network {
     pub compute: Compute,
     /// Value sizes at the input's size, by node.
     extents: Vec<Extent>,
+    /// Receptive field and stride in input pixels, by node.
+    fields: Vec<(usize, usize)>,
     /// The graph packed for the CPU, made when it is first needed.
     engine: OnceLock<Option<kernels::Engine>>,
 }
@@ -131,6 +137,7 @@ impl Network {
         device: Device,
     ) -> Result<Self> {
         let extents = graph.extents((input.size, input.size))?;
+        let fields = graph.receptive_fields();
         Ok(Self {
             name: name.into(),
             graph,
@@ -141,6 +148,7 @@ impl Network {
             device,
             compute: Compute::default(),
             extents,
+            fields,
             engine: OnceLock::new(),
         })
     }
@@ -150,12 +158,8 @@ impl Network {
     /// # Errors
     /// Another number of classes than the node has features.
     pub fn with_classes(mut self, logits: NodeId, classes: Vec<Class>) -> Result<Self> {
-        let extent = self.extents.get(logits.0).copied();
-        let expected = Extent {
-            channels: classes.len(),
-            map: None,
-        };
-        if extent != Some(expected) {
+        let extent = self.extents.get(logits.0);
+        if extent.is_none_or(|extent| extent.dims != [classes.len()]) {
             return Err(NetworkError::BadGraph(format!(
                 "{} classes for logits of {extent:?}",
                 classes.len()
@@ -198,6 +202,12 @@ impl Network {
     pub fn layers(&self) -> Vec<Layer> {
         let ends = self.graph.block_ends.iter();
         ends.filter_map(|&id| self.layer_of(id)).collect()
+    }
+
+    /// Every node that can be a layer: those whose value is channels × rows × columns, shallow to deep.
+    pub fn taps(&self) -> Vec<Layer> {
+        let ids = (0..self.graph.nodes.len()).map(NodeId);
+        ids.filter_map(|id| self.layer_of(id)).collect()
     }
 
     /// Values at `taps` for preprocessed images `[b, 3, h, w]`; nothing that they do not need is computed.
@@ -322,16 +332,27 @@ impl Network {
     }
 
     fn layer_of(&self, id: NodeId) -> Option<Layer> {
-        let extent = self.extents[id.0];
-        let (receptive_field, stride) = self.graph.receptive_fields()[id.0];
+        let extent = &self.extents[id.0];
+        let (receptive_field, stride) = self.fields[id.0];
+        let node = self.graph.node(id);
         Some(Layer {
             id,
-            name: self.graph.node(id).name.clone(),
-            depth: extent.channels,
-            map_size: extent.map?,
+            name: node.name.clone(),
+            alias: node.alias.clone(),
+            depth: extent.channels(),
+            map_size: extent.map_size()?,
             receptive_field,
             stride,
+            macs: self.macs(id),
         })
+    }
+
+    /// Multiplications with addition that a node alone costs for one image, at the network's input size.
+    pub fn macs(&self, id: NodeId) -> u64 {
+        let node = self.graph.node(id);
+        let inputs = node.inputs.iter().map(|input| &self.extents[input.0]);
+        let inputs: Vec<&Extent> = inputs.collect();
+        node.op.macs(&inputs, &self.extents[id.0])
     }
 
     /// Block ends by edit distance, behind up to three other nodes that are nearer than any of them.
@@ -342,7 +363,7 @@ impl Network {
         let nearest_end = ends.first().map_or(usize::MAX, distance);
         let mut others: Vec<NodeId> = (1..self.graph.nodes.len())
             .map(NodeId)
-            .filter(|id| self.extents[id.0].map.is_some() && distance(id) < nearest_end)
+            .filter(|id| self.extents[id.0].map_size().is_some() && distance(id) < nearest_end)
             .collect();
         others.sort_by_key(distance);
         others.truncate(3);

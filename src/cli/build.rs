@@ -60,7 +60,7 @@ pub(super) fn build_to(job: &Job<'_>, path: &Path) -> Result<(), Failure> {
     let part = part_of(path);
     let workspace = Workspace::open(&part).map_err(|error| failure(error, &part))?;
     let interrupt = Interrupt::listen()?;
-    let report = Report::new(interrupt);
+    let report = Report::new(interrupt.clone());
     let snapshot_path = workspace.snapshot_path();
     let mut written = None::<Instant>;
     let result = pipeline::build(job, &workspace, &report, &mut |atlas| {
@@ -73,7 +73,8 @@ pub(super) fn build_to(job: &Job<'_>, path: &Path) -> Result<(), Failure> {
         }
     });
     report.finish();
-    let atlas = result.map_err(|error| failure(error, &part))?;
+    let stopped = |error| failure(error, &part).stopped_with(interrupt.exit_code());
+    let atlas = result.map_err(stopped)?;
     store::write(path, &atlas)?;
     workspace.remove().map_err(|error| failure(error, &part))?;
     let skipped: u64 = atlas

@@ -28,10 +28,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
         let (_keep_open, updates) = channel();
         let wishes = Wishes {
             name: "InceptionV1 mixed4d".to_owned(),
-            protocol: args.protocol,
             ..Wishes::default()
         };
-        return explore::explore(Some(Arc::new(atlas)), updates, wishes);
+        return explore::explore(Some(Arc::new(atlas)), updates, wishes, args.protocol);
     }
     if let Some(path) = &args.save {
         if path.exists() {
@@ -48,13 +47,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let interrupt = Interrupt::private();
     let wishes = Wishes {
         name: "synthetic world".to_owned(),
-        protocol: args.protocol,
         ..Wishes::default()
     };
     let (sender, updates) = channel();
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| live(args, &interrupt, &sender));
-        let explored = explore::explore(None, updates, wishes);
+        let explored = explore::explore(None, updates, wishes, args.protocol);
         interrupt.ask();
         let built = worker
             .join()

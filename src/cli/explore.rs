@@ -4,6 +4,7 @@ use super::args::{ExploreArgs, ProtocolArg};
 use super::remember::{self, Remembered};
 use super::{Failure, open, output};
 use crate::atlas::Atlas;
+use crate::explorer::keymap::Keymap;
 use crate::explorer::link::{self, Link};
 use crate::explorer::photographs::{Album, Window};
 use crate::explorer::session::Keeper;
@@ -21,25 +22,37 @@ use std::time::{Duration, SystemTime};
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
+    require_terminal()?;
+    // What is wrong in a file is said before the terminal is touched.
+    let keymap = remember::keymap(args.config.as_deref())?;
     let (path, link) = at_cell(&args.atlas);
-    let atlas = open::read(&path)?;
+    // The file is read while the question to the terminal is on its way.
+    let (atlas, capabilities) = std::thread::scope(|scope| {
+        let atlas = scope.spawn(|| open::read(&path));
+        let capabilities = probe(args.protocol);
+        let atlas = atlas
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (atlas, capabilities)
+    });
+    let (atlas, capabilities) = (atlas?, capabilities?);
     let (updates, source) = channel();
     if path.is_dir() && !atlas.complete {
         watch(&path, updates);
     }
     let remembered = (!args.no_session).then(|| remember::session(&path));
-    explore(
+    let wishes = Wishes {
+        name: title(&path),
+        images: args.images.clone(),
+        weights: args.weights.clone(),
+        link,
+        remembered,
+    };
+    show(
         Some(Arc::new(atlas)),
         source,
-        Wishes {
-            name: title(&path),
-            protocol: args.protocol,
-            images: args.images.clone(),
-            weights: args.weights.clone(),
-            config: args.config.clone(),
-            link,
-            remembered,
-        },
+        wishes,
+        (capabilities, keymap),
     )
 }
 
@@ -56,14 +69,10 @@ fn at_cell(path: &Path) -> (PathBuf, Option<Link>) {
 pub(super) struct Wishes {
     /// What to call the atlas.
     pub(super) name: String,
-    /// Draw pictures this way.
-    pub(super) protocol: Option<ProtocolArg>,
     /// Folders of photographs.
     pub(super) images: Vec<PathBuf>,
     /// The network's weights.
     pub(super) weights: Option<PathBuf>,
-    /// The configuration file.
-    pub(super) config: Option<PathBuf>,
     /// The cell to open.
     pub(super) link: Option<Link>,
     /// The last session.
@@ -75,20 +84,30 @@ pub(super) fn explore(
     initial: Option<Arc<Atlas>>,
     updates: Receiver<Update>,
     wishes: Wishes,
+    protocol: Option<ProtocolArg>,
 ) -> Result<(), Failure> {
     require_terminal()?;
-    let keymap = remember::keymap(wishes.config.as_deref())?;
-    let capabilities = probe(wishes.protocol)?;
-    let session = wishes
-        .remembered
-        .as_ref()
-        .and_then(|kept| kept.session.clone());
-    let mut folders = wishes.images.clone();
+    let keymap = remember::keymap(None)?;
+    let capabilities = probe(protocol)?;
+    show(initial, updates, wishes, (capabilities, keymap))
+}
+
+fn show(
+    initial: Option<Arc<Atlas>>,
+    updates: Receiver<Update>,
+    wishes: Wishes,
+    (capabilities, keymap): (Capabilities, Arc<Keymap>),
+) -> Result<(), Failure> {
+    let remembered = wishes.remembered;
+    let (session, remark) = remembered.as_ref().map_or((None, None), |kept| {
+        (kept.session.clone(), kept.remark.clone())
+    });
+    let mut folders = wishes.images;
     folders.extend(session.iter().flat_map(|session| session.folders.clone()));
     let services = Services {
         photographs: Some(Box::new(Album::new(folders.clone(), window))),
         locator: locator(wishes.weights, folders),
-        ..Services::default()
+        keeper: remembered.map(|kept| Box::new(kept) as Box<dyn Keeper>),
     };
     let options = Options {
         name: wishes.name,
@@ -97,16 +116,7 @@ pub(super) fn explore(
         keymap,
         session,
         link: wishes.link,
-        remark: wishes
-            .remembered
-            .as_ref()
-            .and_then(|kept| kept.remark.clone()),
-    };
-    let services = Services {
-        keeper: wishes
-            .remembered
-            .map(|kept| Box::new(kept) as Box<dyn Keeper>),
-        ..services
+        remark,
     };
     explorer::run(Source { initial, updates }, &options, services)?;
     Ok(())

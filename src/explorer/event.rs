@@ -51,6 +51,9 @@ pub(super) fn read_terminal(tx: Sender<Event>) -> io::Result<()> {
 }
 
 fn translated(event: &TerminalEvent) -> Option<Event> {
+    if let TerminalEvent::Paste(text) = event {
+        return Some(Event::Message(Message::Paste(text.clone())));
+    }
     match *event {
         TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
         TerminalEvent::Resize(columns, rows) => Some(Event::Resize(columns, rows)),

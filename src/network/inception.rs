@@ -83,6 +83,7 @@ impl<'a> Builder<'a> {
             stride: [stride; 2],
             pads: [kernel / 2; 4],
             groups: 1,
+            dilation: [1; 2],
         };
         self.op(&node, Op::Conv(conv))?;
         self.op(name, Op::Relu)?;

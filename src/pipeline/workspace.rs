@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The file in a workspace that explorers of a running build open.
@@ -117,17 +118,15 @@ impl StageFolder {
     /// Writes file `name` whole or not at all.
     pub(super) fn save(&self, name: &str, tensors: &Tensors) -> Result<(), PipelineError> {
         let path = self.file(name);
-        let temporary = tempfile::NamedTempFile::new_in(&self.path).map_err(io("write", &path))?;
-        candle_core::safetensors::save(tensors, temporary.path()).map_err(|error| {
-            let source = std::io::Error::other(error.to_string());
-            PipelineError::Io {
-                what: "write",
-                path: path.clone(),
-                source,
-            }
-        })?;
-        let file = File::open(temporary.path()).map_err(io("write", &path))?;
-        file.sync_all().map_err(io("write", &path))?;
+        // Not by candle's own `save`, which turns the system's reason (a full disk) into text.
+        let bytes = safetensors::serialize(tensors, None)
+            .map_err(|error| io("write", &path)(std::io::Error::other(error)))?;
+        let mut temporary =
+            tempfile::NamedTempFile::new_in(&self.path).map_err(io("write", &path))?;
+        let written = temporary.write_all(&bytes);
+        written
+            .and_then(|()| temporary.as_file().sync_all())
+            .map_err(io("write", &path))?;
         temporary
             .persist(&path)
             .map_err(|error| io("write", &path)(error.error))?;

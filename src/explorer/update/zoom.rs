@@ -37,8 +37,15 @@ pub(super) fn zoom(state: &mut State, action: Action) {
         return;
     }
     // Another order of the cells has one grid of its own.
-    let level = if state.arrangement.is_some() { 0 } else { state.zoom.level };
-    let now = Zoom { level, ..state.zoom };
+    let level = if state.arrangement.is_some() {
+        0
+    } else {
+        state.zoom.level
+    };
+    let now = Zoom {
+        level,
+        ..state.zoom
+    };
     let next = match action {
         Action::ZoomIn => now.closer(&grids),
         Action::ZoomOut => now.farther(&grids),

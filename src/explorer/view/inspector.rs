@@ -35,7 +35,13 @@ pub(super) fn draw(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) 
     let second = second_line(state, idx, area.height >= 10);
     if let Some((text, notable)) = &second {
         let style = if *notable { theme.notice } else { theme.faint };
-        put(buf, area, (area.x, area.y + 1), &cut(text, area.width), style);
+        put(
+            buf,
+            area,
+            (area.x, area.y + 1),
+            &cut(text, area.width),
+            style,
+        );
     }
     nearest(state, theme, side, buf);
     exemplars(state, theme, side, buf);
@@ -53,7 +59,11 @@ pub(super) fn draw(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) 
 fn second_line(state: &State, idx: usize, with_icon: bool) -> Option<(String, bool)> {
     let (atlas, level) = (state.atlas.as_ref()?, state.level()?);
     if let Some(mark) = state.mark() {
-        let note = if mark.note.is_empty() { "marked" } else { &mark.note };
+        let note = if mark.note.is_empty() {
+            "marked"
+        } else {
+            &mark.note
+        };
         return Some((format!("◥ {note}"), true));
     }
     if let Some(view) = &state.class_view {
