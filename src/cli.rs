@@ -16,6 +16,8 @@ mod failure;
 mod info;
 #[cfg(feature = "build")]
 mod interrupt;
+#[cfg(feature = "build")]
+mod layers;
 #[cfg(feature = "explore")]
 mod locate;
 #[cfg(all(feature = "build", feature = "explore"))]
@@ -26,7 +28,11 @@ mod networks;
 mod open;
 mod output;
 #[cfg(feature = "build")]
+mod predict;
+#[cfg(feature = "build")]
 mod progress;
+#[cfg(feature = "build")]
+mod pull;
 #[cfg(feature = "explore")]
 mod remember;
 #[cfg(feature = "explore")]
@@ -65,6 +71,12 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Build(args) => build::run(&args),
         #[cfg(all(feature = "build", feature = "explore"))]
         Command::Demo(args) => demo::run(&args),
+        #[cfg(feature = "build")]
+        Command::Predict(args) => predict::run(&args),
+        #[cfg(feature = "build")]
+        Command::Layers(args) => layers::run(&args),
+        #[cfg(feature = "build")]
+        Command::Pull(args) => pull::run(&args),
         #[cfg(feature = "explore")]
         Command::Explore(args) => explore::run(&args),
         #[cfg(feature = "explore")]

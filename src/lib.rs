@@ -27,6 +27,7 @@
 //! | `train` | the trainer of the demo's small network | the terminal |
 //! | `pipeline` | the stages in order, resumable; the only place where computation meets disk | the terminal |
 //! | [`store`] | [`atlas::Atlas`] ⇄ one `.atlas` file; the only place that knows the format | who asks |
+//! | `hub` | weights: found in the cache folders, downloaded with resume, checked by their hash | networks, the terminal |
 //! | `graphics` | terminal pictures: probe, kitty, half-blocks | ratatui, the atlas |
 //! | `explorer` | event → message → update → effects; view; placements; workers beside the loop | candle |
 //! | `config` | the configuration file: keys | where it lies |
@@ -63,6 +64,8 @@ pub mod binning;
 pub mod collect;
 #[cfg(feature = "build")]
 pub mod featurevis;
+#[cfg(feature = "build")]
+pub mod hub;
 #[cfg(feature = "build")]
 pub mod layout;
 #[cfg(feature = "build")]

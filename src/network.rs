@@ -5,25 +5,34 @@
 //! logits: attribution). Plain candle operators are the reference on every device; on the CPU
 //! [`kernels`] computes the same numbers faster.
 
+pub mod catalogue;
 pub mod demo;
+pub mod describe;
 pub mod graph;
 mod inception;
 pub mod inception_v1;
 pub mod input;
 pub mod kernels;
 pub mod manifest;
+mod model;
 pub mod onnx;
 pub mod ops;
+mod pth;
+mod torchvision;
+pub mod vit;
 pub mod weights;
 
 mod cone;
 mod extent;
 mod reference;
 mod rules;
+mod tidy;
 
 pub use extent::{Axes, Extent};
 pub use graph::{Graph, Layer, Node, NodeId, Op};
 pub use input::{Channels, InputSpec, Resize};
+pub use model::{Model, Objective};
+pub use ops::Opaque;
 
 use crate::atlas::{Class, Relaxation};
 use candle_core::{DType, Device, Tensor};
@@ -70,6 +79,29 @@ pub enum NetworkError {
         name: String,
         /// Names of taps, nearest first.
         nearest: Vec<String>,
+    },
+    /// Another number of class names than the classifier has outputs.
+    #[error("{classes} class names for the {outputs} outputs of {network}")]
+    WrongClasses {
+        /// The network.
+        network: String,
+        /// Outputs of its classifier.
+        outputs: usize,
+        /// Names that were given.
+        classes: usize,
+    },
+    /// Not an ONNX file, a damaged one, or one that cannot be run.
+    #[error("not a usable ONNX file: {0}")]
+    BadModel(String),
+    /// An operator that is not implemented.
+    #[error("operator {operator} (node {node}) is not supported; supported are {supported}")]
+    UnsupportedOperator {
+        /// Its type.
+        operator: String,
+        /// The node's name.
+        node: String,
+        /// What is, in one line.
+        supported: String,
     },
     /// A graph whose parts do not fit, or a node that cannot do what was asked of it.
     #[error("{0}")]
@@ -118,6 +150,8 @@ pub struct Network {
     extents: Vec<Extent>,
     /// Receptive field and stride in input pixels, by node.
     fields: Vec<(usize, usize)>,
+    /// Computes instead of the graph, for networks that are none.
+    model: Option<Box<dyn Model>>,
     /// The graph packed for the CPU, made when it is first needed.
     engine: OnceLock<Option<kernels::Engine>>,
 }
@@ -149,6 +183,7 @@ impl Network {
             compute: Compute::default(),
             extents,
             fields,
+            model: None,
             engine: OnceLock::new(),
         })
     }
@@ -160,6 +195,13 @@ impl Network {
     pub fn with_classes(mut self, logits: NodeId, classes: Vec<Class>) -> Result<Self> {
         let extent = self.extents.get(logits.0);
         if extent.is_none_or(|extent| extent.dims != [classes.len()]) {
+            if let Some([outputs]) = extent.map(|extent| extent.dims.as_slice()) {
+                return Err(NetworkError::WrongClasses {
+                    outputs: *outputs,
+                    network: self.name,
+                    classes: classes.len(),
+                });
+            }
             return Err(NetworkError::BadGraph(format!(
                 "{} classes for logits of {extent:?}",
                 classes.len()
@@ -168,6 +210,17 @@ impl Network {
         self.logits = Some(logits);
         self.classes = classes;
         Ok(self)
+    }
+
+    /// Lets `model` compute everything; the graph keeps only names and shapes. Every position of such a network sees
+    /// the whole image from its second node on.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Model + 'static) -> Self {
+        for field in self.fields.iter_mut().skip(2) {
+            field.0 = self.input.size;
+        }
+        self.model = Some(Box::new(model));
+        self
     }
 
     /// Says which weights these are.
@@ -182,6 +235,11 @@ impl Network {
     pub fn with_compute(mut self, compute: Compute) -> Self {
         self.compute = compute;
         self
+    }
+
+    /// The shape of one image's value at a node, at the network's input size.
+    pub fn extent(&self, id: NodeId) -> &Extent {
+        &self.extents[id.0]
     }
 
     /// The layer called `name`; every node with positions can be one.
@@ -217,6 +275,9 @@ impl Network {
     /// Images of another shape, or too small.
     pub fn forward(&self, images: &Tensor, taps: &[NodeId]) -> Result<Vec<Tensor>> {
         self.check_images(images)?;
+        if let Some(model) = &self.model {
+            return model.forward(images, taps);
+        }
         if let Some(engine) = self.engine() {
             return engine.forward(images, taps);
         }
@@ -235,6 +296,9 @@ impl Network {
         objective: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
         self.check_images(images)?;
+        if let Some(model) = &self.model {
+            return model.vjp(images, tap, objective);
+        }
         if let Some(engine) = self.engine() {
             return engine.vjp(images, tap, objective);
         }
@@ -306,6 +370,27 @@ impl Network {
         }
         Array2::from_shape_vec((positions.len(), self.classes.len()), out)
             .map_err(|error| NetworkError::BadGraph(format!("attribution: {error}")))
+    }
+
+    /// The same with the image `[1, 3, h, w]` that the activation comes from, which networks need whose layers do not
+    /// carry everything that follows from them (the class token of a transformer).
+    ///
+    /// # Errors
+    /// As [`Self::attribution`].
+    pub fn attribution_in(
+        &self,
+        image: &Tensor,
+        (tap, activation): (NodeId, &Tensor),
+        positions: &[(usize, usize)],
+        relaxation: Relaxation,
+    ) -> Result<Array2<f32>> {
+        match &self.model {
+            Some(model) if self.logits.is_some() => {
+                self.check_images(image)?;
+                model.attribution(image, tap, positions)
+            }
+            _ => self.attribution(tap, activation, positions, relaxation),
+        }
     }
 
     /// The fast path, where the device is the CPU, the graph fits and nobody asked for the reference.

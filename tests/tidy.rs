@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "progress",
         ],
     ),
+    ("hub", &["progress"]),
     ("graphics", &[]),
     // Photographs behind the cells are read by the same decoder as a build reads them, scenes drawn again.
     ("explorer", &["atlas", "graphics", "images"]),
@@ -49,6 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "explorer",
             "featurevis",
             "graphics",
+            "hub",
             "images",
             "layout",
             "math",

@@ -22,7 +22,11 @@ use std::time::{Duration, SystemTime};
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
-    require_terminal()?;
+    if let Err(failure) = require_terminal() {
+        // What is wrong with the atlas comes first: another terminal would not help.
+        open::read(&at_cell(&args.atlas).0)?;
+        return Err(failure);
+    }
     // What is wrong in a file is said before the terminal is touched.
     let keymap = remember::keymap(args.config.as_deref())?;
     let (path, link) = at_cell(&args.atlas);

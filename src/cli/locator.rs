@@ -2,14 +2,14 @@
 //!
 //! As in a build, a position belongs to the cell of the finest level whose direction is nearest by cosine.
 
+use super::args::{InputArgs, NetworkArgs};
 use super::{Failure, explore, networks};
 use crate::atlas::{Atlas, ClassId, LayerAtlas};
 use crate::collect::{self, Prepared};
 use crate::explorer::photographs::{self, Album, Photographs as _, Window};
 use crate::explorer::worker::{Located, Locator, Photo};
 use crate::images;
-use crate::network::{Compute, Layer, Network, Resize, inception_v1};
-use candle_core::Device;
+use crate::network::{Layer, Network, Resize, catalogue};
 use image::RgbImage;
 use ndarray::{Array2, ArrayView2, Axis};
 use std::path::{Path, PathBuf};
@@ -94,7 +94,17 @@ impl Locator for NetworkLocator {
 /// An unknown network, weights that are missing or others than the atlas's.
 pub(super) fn load(atlas: &Atlas, weights: Option<&Path>) -> Result<Network, Failure> {
     let recipe = &atlas.recipe;
-    let (network, _) = networks::load(&recipe.network, weights, &Device::Cpu, Compute::Auto)?;
+    // An ONNX file is network and weights in one; its name in the atlas is no path.
+    let onnx = weights.filter(|path| path.extension().is_some_and(|e| e == "onnx"));
+    let network = networks::load(&NetworkArgs {
+        network: onnx.map_or(recipe.network.clone(), |path| path.display().to_string()),
+        weights: weights.filter(|_| onnx.is_none()).map(Path::to_owned),
+        classes: None,
+        device: "cpu".to_owned(),
+        reference: false,
+        input: InputArgs::default(),
+    })?
+    .network;
     if network.weights_sha256 != recipe.weights_sha256 {
         let short = |hash: &str| hash.chars().take(12).collect::<String>();
         return Err(Failure::failed(format!(
@@ -195,9 +205,7 @@ fn predictions(logits: &[f32]) -> Vec<(ClassId, f32)> {
 
 /// Which part of a photograph a network sees; all of it when the network is not known.
 pub(super) fn window(network: &str) -> Window {
-    // Scenes of the demo's world are as large as its input; other networks are taken to see all.
-    let manifest = (network == inception_v1::NAME).then(inception_v1::manifest);
-    let Some(Ok(manifest)) = manifest else {
+    let Ok(Some(manifest)) = catalogue::find(network) else {
         return Window::Share(1.0);
     };
     let input = manifest.input;

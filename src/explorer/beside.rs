@@ -196,7 +196,7 @@ fn whole(state: &State, picture: &Picture, rect: Rect, id: u32) -> Option<Placem
 
 fn exemplars(state: &State, rects: &[Rect], list: &mut Vec<Placement>) {
     let Some(layer) = state.layer() else { return };
-    for ((idx, exemplar), rect) in state.about.exemplars.iter().enumerate().zip(rects) {
+    for ((idx, exemplar), rect) in state.shown_exemplars().iter().enumerate().zip(rects) {
         let part = photographs::seen_by(layer, exemplar.position);
         let key = made::crop_request(exemplar.image, part, false).key;
         if let Some(picture) = state.gallery.get(key) {

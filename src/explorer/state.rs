@@ -52,6 +52,9 @@ impl Screen {
     }
 }
 
+/// Photographs beside each other in the side pane, at most.
+const SIDE_EXEMPLARS: usize = 16;
+
 /// What lies over the map and hears the keys first.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Overlay {
@@ -480,6 +483,20 @@ impl State {
             }
         }
         counts.into_iter().collect()
+    }
+
+    /// The exemplars of the side pane: those whose photographs are not known to be missing.
+    pub fn shown_exemplars(&self) -> Vec<Exemplar> {
+        let Some(layer) = self.layer() else {
+            return Vec::new();
+        };
+        let there = |exemplar: &&Exemplar| {
+            let part = super::photographs::seen_by(layer, exemplar.position);
+            let key = super::made::crop_request(exemplar.image, part, false).key;
+            self.gallery.why_not(key).is_none()
+        };
+        let there = self.about.exemplars.iter().filter(there);
+        there.take(SIDE_EXEMPLARS).copied().collect()
     }
 
     /// True while the positions of the located photograph are shown as a grid of icons.

@@ -132,6 +132,14 @@ impl Op {
                 first.map_size().ok_or("its input has no positions")?;
                 Extent::features(dims[0])
             }
+            Op::Opaque(opaque) if opaque.positions => {
+                let (rows, cols) = first.map_size().ok_or("its input has no positions")?;
+                Extent::map(
+                    opaque.channels,
+                    (rows / opaque.stride, cols / opaque.stride),
+                )
+            }
+            Op::Opaque(opaque) => Extent::features(opaque.channels),
             Op::Linear(linear) => {
                 let (out, features) = linear.weight.dims2().map_err(|e| e.to_string())?;
                 let (last, leading) = dims.split_last().ok_or("its input is a single number")?;

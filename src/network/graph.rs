@@ -59,6 +59,8 @@ pub enum Op {
     Expand(ops::Expand),
     /// Rows and columns at another size.
     Resize(ops::Resize),
+    /// What a [`super::Model`] computes.
+    Opaque(ops::Opaque),
 }
 
 /// A named node.

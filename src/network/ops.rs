@@ -16,6 +16,8 @@ pub mod global_avg_pool;
 mod linear;
 mod lrn;
 mod moves;
+mod opaque;
+
 mod pool;
 mod reduce;
 pub mod relu;
@@ -29,6 +31,7 @@ pub use conv::Conv;
 pub use linear::Linear;
 pub use lrn::Lrn;
 pub use moves::{Expand, Group, Pad, Part, Reshape, Slice};
+pub use opaque::Opaque;
 pub use pool::{AvgPool, MaxPool};
 pub use reduce::{LayerNorm, Reduce, Reduction, Softmax, matmul};
 pub use resize::{Coordinates, Interpolation, Resize, Rounding};

@@ -81,7 +81,8 @@ fn is_linear(op: &Op) -> bool {
         | Op::Lrn(_)
         | Op::LayerNorm(_)
         | Op::Softmax(_)
-        | Op::MatMul => false,
+        | Op::MatMul
+        | Op::Opaque(_) => false,
         Op::Binary(binary) => binary.is_linear(),
         Op::Reduce(reduce) => reduce.reduction != Reduction::Max,
         Op::Input

@@ -126,7 +126,11 @@ fn crops_in_sight(state: &State) -> Vec<CropRequest> {
         return Vec::new();
     };
     let n = side.exemplar_rects(state.screen.cell_pixels).len();
-    let exemplars = (0..n).filter_map(|idx| request(idx, false));
+    let shown = state.shown_exemplars();
+    let exemplars = shown.iter().take(n).map(|exemplar| {
+        let part = photographs::seen_by(layer, exemplar.position);
+        made::crop_request(exemplar.image, part, false)
+    });
     located_photograph(state)
         .into_iter()
         .chain(exemplars)

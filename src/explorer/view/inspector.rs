@@ -156,32 +156,25 @@ fn exemplars(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) {
         &cut(&title, area.width),
         theme.faint,
     );
-    let rects = side.exemplar_rects(state.screen.cell_pixels);
-    for (exemplar, rect) in list.iter().zip(&rects) {
+    let shown = state.shown_exemplars();
+    if let (true, Some(exemplar)) = (shown.is_empty(), list.first()) {
         let part = photographs::seen_by(layer, exemplar.position);
         let key = made::crop_request(exemplar.image, part, false).key;
-        if let Some(why) = state.gallery.why_not(key) {
-            let folder = state.keymap.key(Action::ImageFolder);
-            wrap(buf, area, why, theme.faint);
-            let y = area.bottom() - 1;
-            put(
-                buf,
-                area,
-                (area.x, y),
-                &format!("{folder} asks for their folder"),
-                theme.faint,
-            );
-            return;
-        }
+        let folder = state.keymap.key(Action::ImageFolder);
+        let why = state.gallery.why_not(key).unwrap_or_default();
+        wrap(buf, area, why, theme.faint);
+        let text = format!("{folder} asks for their folder");
+        put(buf, area, (area.x, area.bottom() - 1), &text, theme.faint);
+        return;
+    }
+    let rects = side.exemplar_rects(state.screen.cell_pixels);
+    for (exemplar, rect) in shown.iter().zip(&rects) {
+        let part = photographs::seen_by(layer, exemplar.position);
+        let key = made::crop_request(exemplar.image, part, false).key;
         if state.gallery.get(key).is_none() {
             for y in rect.y..rect.bottom() {
-                put(
-                    buf,
-                    *rect,
-                    (rect.x, y),
-                    &"░".repeat(usize::from(rect.width)),
-                    theme.faint,
-                );
+                let line = "░".repeat(usize::from(rect.width));
+                put(buf, *rect, (rect.x, y), &line, theme.faint);
             }
         }
     }
@@ -198,6 +191,10 @@ fn wrap(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
             format!("{line} {word}")
         };
         if word.is_empty() || width(&longer) > area.width {
+            if line.is_empty() {
+                word.clone_into(&mut line);
+                continue;
+            }
             if y + 1 < area.bottom() {
                 put(buf, area, (area.x, y), &cut(&line, area.width), style);
             }
