@@ -290,6 +290,7 @@ pub(super) struct ExploreArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) images: Vec<PathBuf>,
     /// The weights of the atlas's network, to locate photographs (not needed for the embedded one)
+    #[cfg(feature = "build")]
     #[arg(long, value_name = "FILE")]
     pub(super) weights: Option<PathBuf>,
     /// A configuration file [default: config.toml in the configuration folder, if there is one]

@@ -48,6 +48,7 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let wishes = Wishes {
         name: title(&path),
         images: args.images.clone(),
+        #[cfg(feature = "build")]
         weights: args.weights.clone(),
         link,
         remembered,
@@ -76,6 +77,7 @@ pub(super) struct Wishes {
     /// Folders of photographs.
     pub(super) images: Vec<PathBuf>,
     /// The network's weights.
+    #[cfg(feature = "build")]
     pub(super) weights: Option<PathBuf>,
     /// The cell to open.
     pub(super) link: Option<Link>,
@@ -84,6 +86,7 @@ pub(super) struct Wishes {
 }
 
 /// Runs the explorer until the user leaves it.
+#[cfg(feature = "build")]
 pub(super) fn explore(
     initial: Option<Arc<Atlas>>,
     updates: Receiver<Update>,
@@ -108,9 +111,16 @@ fn show(
     });
     let mut folders = wishes.images;
     folders.extend(session.iter().flat_map(|session| session.folders.clone()));
+    #[cfg(feature = "build")]
+    let locator: Option<Box<dyn Locator>> = Some(Box::new(super::locator::NetworkLocator::new(
+        wishes.weights,
+        folders.clone(),
+    )));
+    #[cfg(not(feature = "build"))]
+    let locator: Option<Box<dyn Locator>> = None;
     let services = Services {
-        photographs: Some(Box::new(Album::new(folders.clone(), window))),
-        locator: locator(wishes.weights, folders),
+        photographs: Some(Box::new(Album::new(folders, window))),
+        locator,
         keeper: remembered.map(|kept| Box::new(kept) as Box<dyn Keeper>),
     };
     let options = Options {
@@ -124,18 +134,6 @@ fn show(
     };
     explorer::run(Source { initial, updates }, &options, services)?;
     Ok(())
-}
-
-#[cfg(feature = "build")]
-fn locator(weights: Option<PathBuf>, folders: Vec<PathBuf>) -> Option<Box<dyn Locator>> {
-    Some(Box::new(super::locator::NetworkLocator::new(
-        weights, folders,
-    )))
-}
-
-#[cfg(not(feature = "build"))]
-fn locator(_: Option<PathBuf>, _: Vec<PathBuf>) -> Option<Box<dyn Locator>> {
-    None
 }
 
 /// Which part of a photograph a network sees.

@@ -214,16 +214,13 @@ fn shown_share(width: u32) -> f32 {
 /// the mean over the whole grid, at most 1 (the article's viewer). In the class view by the samples that are kept,
 /// relative to the mean over the cells that are shown.
 fn density_scale(state: &State, level: &Level, idx: usize) -> f32 {
-    let (n, average) = match &state.class_view {
-        Some(view) => {
-            let (samples, cells) = view.totals();
-            (view.count(idx), samples as f32 / cells.max(1) as f32)
-        }
-        None => {
-            let squares = level.grid as f32 * level.grid as f32;
-            let average = level.members.len() as f32 / squares.max(1.0);
-            (level.cells[idx].n_samples, average)
-        }
+    let (n, average) = if let Some(view) = &state.class_view {
+        let (samples, cells) = view.totals();
+        (view.count(idx), samples as f32 / cells.max(1) as f32)
+    } else {
+        let squares = level.grid as f32 * level.grid as f32;
+        let average = level.members.len() as f32 / squares.max(1.0);
+        (level.cells[idx].n_samples, average)
     };
     (n as f32 * state.display.density / average.max(f32::MIN_POSITIVE))
         .sqrt()
