@@ -9,7 +9,7 @@ use super::placement::{Area, cell_area, clipped, icon, pixels_per_cell, visible_
 use super::state::{Overlay, State};
 use super::strip;
 use crate::atlas::{Level, TILE_SIZE};
-use crate::graphics::{Picture, Placement, Source, Target};
+use crate::graphics::{Picture, Placement, Protocol, Source, Target};
 use ratatui::layout::Rect;
 
 /// Names of placements. Those of the map begin at 1 << 24.
@@ -265,7 +265,9 @@ pub(super) fn over_map(
     projection: &Projection,
     list: &mut Vec<Placement>,
 ) {
-    if state.display.outlines {
+    // A half-block is too thick a line.
+    let coarse = matches!(state.screen.protocol, Protocol::HalfBlock { .. });
+    if state.display.outlines && !coarse {
         outlines(state, projection, list);
     }
     let (pw, ph) = pixels_per_cell(state);

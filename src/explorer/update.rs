@@ -18,6 +18,7 @@ pub use zoom::set_cell_rows;
 
 use super::action::{Action, Effect, Message};
 use super::state::{Look, Overlay, State};
+use crate::graphics::Protocol;
 
 /// Changes of class, colours and view that undo remembers.
 const UNDO_STEPS: usize = 100;
@@ -170,6 +171,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
 /// How icons are drawn and what is around the map.
 fn appearance(state: &mut State, action: Action) {
     let has_strip = state.has_strip();
+    let coarse = matches!(state.screen.protocol, Protocol::HalfBlock { .. });
     let display = &mut state.display;
     match action {
         Action::DensityIcons => {
@@ -202,7 +204,12 @@ fn appearance(state: &mut State, action: Action) {
             };
             state.notice = Some(crop.to_owned());
         }
-        Action::Outlines => display.outlines = !display.outlines,
+        Action::Outlines => {
+            display.outlines = !display.outlines;
+            if display.outlines && coarse {
+                state.notice = Some("half-blocks are too coarse for outlines".to_owned());
+            }
+        }
         Action::Labels => {
             display.labels = !display.labels;
             let classes = state
