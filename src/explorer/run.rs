@@ -3,7 +3,8 @@
 use super::action::{Effect, Message};
 use super::event::{self, Event};
 use super::state::{Screen, State};
-use super::{Options, Source, Update, keymap, pictures, placements, update, view};
+use super::worker::Desk;
+use super::{Options, Services, Source, keymap, pictures, placements, update, view};
 use crate::graphics::probe::LateReplies;
 use crate::graphics::terminal::{self, Guard, Signal};
 use crate::graphics::{BackEnd, Capabilities, HalfCell, Protocol, back_end, halfblock};
@@ -42,7 +43,7 @@ pub enum Error {
 ///
 /// # Errors
 /// When standard output is no terminal, or it fails.
-pub fn run(source: Source, options: &Options) -> Result<(), Error> {
+pub fn run(source: Source, options: &Options, services: Services) -> Result<(), Error> {
     let (tx, rx) = mpsc::channel();
     let signals = tx.clone();
     let guard = Guard::enter(move |signal| {
@@ -50,7 +51,9 @@ pub fn run(source: Source, options: &Options) -> Result<(), Error> {
         let _ = signals.send(Event::Signal(signal));
     })?;
     event::read_terminal(tx.clone())?;
-    event::forward_updates(source.updates, tx)?;
+    event::forward_updates(source.updates, tx.clone())?;
+    let (desk, answers) = Desk::open(services)?;
+    event::forward_messages(answers, tx)?;
     let capabilities = &options.capabilities;
     let (columns, rows) = crossterm::terminal::size()?;
     let screen = Screen {
@@ -62,17 +65,23 @@ pub fn run(source: Source, options: &Options) -> Result<(), Error> {
         background: capabilities.background.unwrap_or([0, 0, 0]),
     };
     let mut state = State::new(&options.name, screen);
-    if let Some(atlas) = source.initial {
-        update(&mut state, Message::Update(Update::Atlas(atlas)));
-        state.notice = None;
-    }
+    let first = match source.initial {
+        Some(atlas) => super::open(&mut state, options, atlas),
+        None => super::prepare(&mut state, options),
+    };
     let mut app = App {
         canvas: Canvas::new(capabilities, &guard)?,
         guard: &guard,
         late: LateReplies::new(capabilities.outstanding),
         state,
+        desk,
     };
-    app.run(&rx)
+    for effect in first {
+        app.perform(effect)?;
+    }
+    let left = app.run(&rx);
+    app.desk.close(&app.state);
+    left
 }
 
 struct App<'a> {
@@ -80,6 +89,7 @@ struct App<'a> {
     canvas: Canvas,
     guard: &'a Guard,
     late: LateReplies,
+    desk: Desk,
 }
 
 impl App<'_> {
@@ -129,6 +139,7 @@ impl App<'_> {
                 cell_pixels: event::cell_pixels(&self.state.screen),
             },
             Event::Update(news) => Message::Update(news),
+            Event::Message(message) => message,
             Event::Signal(Signal::Quit) | Event::Closed => return Ok(false),
             Event::Signal(Signal::Suspend) => {
                 self.guard.suspend()?;
@@ -142,15 +153,25 @@ impl App<'_> {
             }
         };
         for effect in update(&mut self.state, message) {
-            match effect {
-                Effect::Quit => return Ok(false),
-                Effect::PlaceAgain => self.canvas.place_again()?,
-                Effect::StartAfresh => self.canvas.start_afresh()?,
-                Effect::Suspend => {
-                    self.guard.suspend()?;
-                    self.canvas.start_afresh()?;
-                }
+            if !self.perform(effect)? {
+                return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// False when it is time to leave.
+    fn perform(&mut self, effect: Effect) -> Result<bool, Error> {
+        match effect {
+            Effect::Quit => return Ok(false),
+            Effect::PlaceAgain => self.canvas.place_again()?,
+            Effect::StartAfresh => self.canvas.start_afresh()?,
+            Effect::Suspend => {
+                self.guard.suspend()?;
+                self.canvas.start_afresh()?;
+            }
+            Effect::Copy(text) => self.canvas.copy(&text)?,
+            Effect::Work(work) => self.desk.take(work),
         }
         Ok(true)
     }
@@ -243,6 +264,15 @@ impl Canvas {
             queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
         }
         Ok(())
+    }
+
+    /// Puts a text into the clipboard of the person's machine, through whatever lies between (OSC 52).
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(text);
+        let out = self.terminal.backend_mut();
+        out.write_all(format!("\x1b]52;c;{text}\x1b\\").as_bytes())?;
+        Write::flush(out)
     }
 
     fn place_again(&mut self) -> io::Result<()> {
