@@ -102,6 +102,10 @@ pub(super) struct DemoArgs {
   atlascope build --network inception_v1 --weights googlenet.safetensors --images a/ --images b/ \\
       --positions 40,5 --layer mixed4c --layer mixed5b --grid 10,20,40 --steps 512 -o my.atlas
   atlascope build --network demo --images renders/ --layer mixed4a -o demo.atlas")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub(super) struct BuildArgs {
     /// The network: inception_v1 (BVLC GoogLeNet, needs --weights) or demo (embedded)
     #[arg(long, value_name = "NAME")]
@@ -115,6 +119,9 @@ pub(super) struct BuildArgs {
     /// Positions drawn from each image; one number, or one for each --images
     #[arg(long, value_name = "N[,N]", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) positions: Vec<u32>,
+    /// Collect every image a second time, mirrored left to right
+    #[arg(long)]
+    pub(super) flip: bool,
     /// Use at most this many images of each folder, spread evenly
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_images: Option<u32>,
