@@ -37,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "progress",
         ],
     ),
+    ("hub", &["progress"]),
     ("graphics", &[]),
     ("explorer", &["atlas", "graphics"]),
     (
@@ -48,6 +49,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "explorer",
             "featurevis",
             "graphics",
+            "hub",
             "images",
             "layout",
             "math",

@@ -9,7 +9,7 @@ use crate::atlas::{
     Recipe, Relaxation, Source, TransformForm,
 };
 use crate::images::{Folder, ImageSet, Mirrored, labels::LabelTable};
-use crate::network::{Compute, Layer, Network, NetworkError};
+use crate::network::{Layer, Network, NetworkError};
 use crate::pipeline::{self, Job, PipelineError, Sourced, Workspace};
 use crate::{progress::Progress as _, store};
 use std::path::{Path, PathBuf};
@@ -22,14 +22,11 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
     check_output(&args.output, args.force)?;
     let positions = positions(args)?;
     let folders = folders(args)?;
-    let (device, device_name) = networks::device(&args.device)?;
-    let compute = if args.reference {
-        Compute::Reference
-    } else {
-        Compute::Auto
-    };
-    let (network, default_layers) =
-        networks::load(&args.network, args.weights.as_deref(), &device, compute)?;
+    let networks::Loaded {
+        network,
+        default_layers,
+        device,
+    } = networks::load(&args.network)?;
     let layers = layers(
         &network,
         if args.layer.is_empty() {
@@ -38,7 +35,7 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
             &args.layer
         },
     )?;
-    let recipe = recipe(args, &network, &layers, &folders, &positions, device_name);
+    let recipe = recipe(args, &network, &layers, &folders, &positions, device);
     let mirrored: Vec<Mirrored<'_>> = folders.iter().map(|set| Mirrored::new(set)).collect();
     let plain = folders.iter().map(|set| -> &dyn ImageSet { set });
     let twins = mirrored.iter().map(|set| -> &dyn ImageSet { set });
@@ -63,7 +60,7 @@ pub(super) fn build_to(job: &Job<'_>, path: &Path) -> Result<(), Failure> {
     let part = part_of(path);
     let workspace = Workspace::open(&part).map_err(|error| failure(error, &part))?;
     let interrupt = Interrupt::listen()?;
-    let report = Report::new(interrupt);
+    let report = Report::new(interrupt.clone());
     let snapshot_path = workspace.snapshot_path();
     let mut written = None::<Instant>;
     let result = pipeline::build(job, &workspace, &report, &mut |atlas| {
@@ -76,7 +73,8 @@ pub(super) fn build_to(job: &Job<'_>, path: &Path) -> Result<(), Failure> {
         }
     });
     report.finish();
-    let atlas = result.map_err(|error| failure(error, &part))?;
+    let stopped = |error| failure(error, &part).stopped_with(interrupt.exit_code());
+    let atlas = result.map_err(stopped)?;
     store::write(path, &atlas)?;
     workspace.remove().map_err(|error| failure(error, &part))?;
     let skipped: u64 = atlas

@@ -16,13 +16,23 @@ use std::time::{Duration, SystemTime};
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
-    let atlas = open::read(&args.atlas)?;
+    require_terminal()?;
+    // The file is read while the question to the terminal is on its way.
+    let (atlas, capabilities) = std::thread::scope(|scope| {
+        let atlas = scope.spawn(|| open::read(&args.atlas));
+        let capabilities = probe(args.protocol);
+        let atlas = atlas
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (atlas, capabilities)
+    });
+    let (atlas, capabilities) = (atlas?, capabilities?);
     let name = title(&args.atlas);
     let (updates, source) = channel();
     if args.atlas.is_dir() && !atlas.complete {
         watch(&args.atlas, updates);
     }
-    explore(&name, Some(Arc::new(atlas)), source, args.protocol)
+    show(&name, Some(Arc::new(atlas)), source, capabilities)
 }
 
 /// Runs the explorer until the user leaves it.
@@ -33,7 +43,15 @@ pub(super) fn explore(
     protocol: Option<ProtocolArg>,
 ) -> Result<(), Failure> {
     require_terminal()?;
-    let capabilities = probe(protocol)?;
+    show(name, initial, updates, probe(protocol)?)
+}
+
+fn show(
+    name: &str,
+    initial: Option<Arc<Atlas>>,
+    updates: Receiver<Update>,
+    capabilities: Capabilities,
+) -> Result<(), Failure> {
     explorer::run(
         Source { initial, updates },
         &Options {

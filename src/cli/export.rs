@@ -8,6 +8,15 @@ use crate::store::export::{self, PictureOptions};
 pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let atlas = open::read(&args.atlas)?;
     if let Some(path) = &args.png {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if extension.is_some_and(|extension| !extension.eq_ignore_ascii_case("png")) {
+            let name = path.with_extension("png");
+            return Err(Failure::usage(format!(
+                "--png writes PNG pictures and {} says it is another kind",
+                path.display()
+            ))
+            .hint(format!("name it {}", name.display())));
+        }
         // Also when one of them is a link to the other.
         let same = path
             .canonicalize()

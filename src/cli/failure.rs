@@ -3,6 +3,7 @@
 use super::output;
 use crate::store;
 use std::fmt::Display;
+use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
 use std::process::ExitCode;
 
 /// What kind of failure it is; decides the exit code.
@@ -12,8 +13,8 @@ pub enum Kind {
     Failed,
     /// The command was used wrongly: 2.
     Usage,
-    /// Stopped by a signal: 130.
-    Interrupted,
+    /// Stopped by a signal: this code, 130 for Ctrl-C.
+    Interrupted(u8),
     /// The reader of our output went away: 0, nothing is said.
     BrokenPipe,
 }
@@ -51,10 +52,20 @@ impl Failure {
     /// Stopped by a signal.
     pub fn interrupted(message: impl Display) -> Self {
         Self {
-            kind: Kind::Interrupted,
+            kind: Kind::Interrupted(130),
             error: anyhow::anyhow!("{message}"),
             hints: Vec::new(),
         }
+    }
+
+    /// Ends with `code` where it was a signal that stopped the work.
+    #[must_use]
+    #[cfg(feature = "build")]
+    pub(super) fn stopped_with(mut self, code: u8) -> Self {
+        if let Kind::Interrupted(old) = &mut self.kind {
+            *old = code;
+        }
+        self
     }
 
     /// Adds a way out.
@@ -82,10 +93,10 @@ impl Failure {
         let code = match self.kind {
             Kind::Failed => 1,
             Kind::Usage => 2,
-            Kind::Interrupted => 130,
+            Kind::Interrupted(code) => code,
             Kind::BrokenPipe => return ExitCode::SUCCESS,
         };
-        let lead = if self.kind == Kind::Interrupted {
+        let lead = if matches!(self.kind, Kind::Interrupted(_)) {
             "stopped"
         } else {
             "error"
@@ -117,9 +128,10 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         let full = error.chain().any(|cause| {
             cause
                 .downcast_ref::<std::io::Error>()
-                .is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull)
+                .is_some_and(|io| matches!(io.kind(), StorageFull | QuotaExceeded | FileTooLarge))
         });
-        let space = (full && hint.is_none()).then_some("free some space on that disk");
+        let space = (full && hint.is_none())
+            .then_some("free some space on that disk, then run the same command again");
         Self {
             kind,
             error,

@@ -12,13 +12,15 @@ pub(super) fn run(args: &TrainDemoArgs) -> Result<(), Failure> {
     let mut recipe = TrainRecipe::default();
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     recipe.epochs = args.epochs.map_or(recipe.epochs, |epochs| epochs as usize);
-    let report = Report::new(Interrupt::listen()?);
+    let interrupt = Interrupt::listen()?;
+    let report = Report::new(interrupt.clone());
     let trained = train::demo(&recipe, &args.output, &report);
     report.finish();
     let result = match trained {
         Ok(result) => result,
         Err(TrainError::Interrupted(_)) => {
-            return Err(Failure::interrupted("the training was interrupted"));
+            let code = interrupt.exit_code();
+            return Err(Failure::interrupted("the training was interrupted").stopped_with(code));
         }
         Err(error) => return Err(error.into()),
     };

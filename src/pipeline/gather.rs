@@ -8,8 +8,8 @@ use super::rows::Rows;
 use super::tensors::{Tensors, Unusable};
 use super::workspace::{Fingerprint, StageFolder};
 use super::{COLLECT, Job, PipelineError, Workspace};
-use crate::atlas::{Class, ClassId, Images};
-use crate::collect::{self, Plan, Prepared};
+use crate::atlas::{ClassId, Images, class_called};
+use crate::collect::{self, CollectError, Plan, Prepared};
 use crate::images::DecodeError;
 use crate::mapped::Mapped;
 use crate::network::Layer;
@@ -333,7 +333,8 @@ impl Chunked for Collecting<'_> {
             .resize_with(job.layers.len(), LayerChunk::default);
         for_each_batch(job, range, &mut skip, &mut |batch| {
             progress::check(progress)?;
-            append(&mut whole, files, collect::collect(&plan, batch)?)?;
+            let part = collect::collect(&plan, batch).map_err(|error| named(job, error))?;
+            append(&mut whole, files, part)?;
             progress.advance(batch.len() as u64);
             Ok(())
         })?;
@@ -362,6 +363,20 @@ impl Chunked for Collecting<'_> {
             tensors.put(&format!("{idx}.digests"), digests)?;
         }
         Ok(tensors)
+    }
+}
+
+/// An error of collecting with the image's path instead of its index.
+fn named(job: &Job<'_>, error: CollectError) -> PipelineError {
+    match error {
+        CollectError::NotFinite { layer, image } => {
+            let (source, local) = locate_image(job, image as usize);
+            PipelineError::NotFinite {
+                layer,
+                path: job.sources[source].set.path(local),
+            }
+        }
+        other @ CollectError::Network(_) => PipelineError::Collect(other),
     }
 }
 
@@ -452,19 +467,4 @@ fn images_table(job: &Job<'_>, global: &[u32], prediction: Vec<Option<ClassId>>)
         .map(|name| class_called(&job.network.classes, name))
         .collect();
     images
-}
-
-/// The class with this id, or with this name among its names (ignoring case, `_` as a space).
-fn class_called(classes: &[Class], label: &str) -> Option<ClassId> {
-    let wanted = label.replace('_', " ").to_lowercase();
-    let named = |class: &Class| {
-        class
-            .names
-            .split(',')
-            .any(|name| name.trim().to_lowercase() == wanted)
-    };
-    let by_id = classes.iter().position(|class| class.id == label);
-    by_id
-        .or_else(|| classes.iter().position(named))
-        .map(|idx| idx as ClassId)
 }

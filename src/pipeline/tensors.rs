@@ -28,9 +28,9 @@ impl Tensors {
             .map(Self)
     }
 
-    /// Writes a file.
-    pub(super) fn save(&self, path: &Path) -> Result<(), Unusable> {
-        Ok(candle_core::safetensors::save(&self.0, path)?)
+    /// The bytes of a file.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, Unusable> {
+        safetensors::serialize(&self.0, None).map_err(|error| Unusable(error.to_string()))
     }
 
     /// Adds numbers.

@@ -5,6 +5,7 @@ use super::{PipelineError, Stage};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The file in a workspace that explorers of a running build open.
@@ -118,17 +119,16 @@ impl StageFolder {
     /// Writes file `name` whole or not at all.
     pub(super) fn save(&self, name: &str, tensors: &Tensors) -> Result<(), PipelineError> {
         let path = self.file(name);
-        let temporary = tempfile::NamedTempFile::new_in(&self.path).map_err(io("write", &path))?;
-        tensors.save(temporary.path()).map_err(|error| {
-            let source = std::io::Error::other(error.to_string());
-            PipelineError::Io {
-                what: "write",
-                path: path.clone(),
-                source,
-            }
-        })?;
-        let file = File::open(temporary.path()).map_err(io("write", &path))?;
-        file.sync_all().map_err(io("write", &path))?;
+        // Not by candle's own `save`, which turns the system's reason (a full disk) into text.
+        let bytes = tensors
+            .to_bytes()
+            .map_err(|error| self.bad(name, error.0))?;
+        let mut temporary =
+            tempfile::NamedTempFile::new_in(&self.path).map_err(io("write", &path))?;
+        let written = temporary.write_all(&bytes);
+        written
+            .and_then(|()| temporary.as_file().sync_all())
+            .map_err(io("write", &path))?;
         temporary
             .persist(&path)
             .map_err(|error| io("write", &path)(error.error))?;

@@ -1,6 +1,7 @@
 //! What can be wrong with a file, and what to do about it.
 
 use crate::atlas::Inconsistent;
+use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
 use std::path::PathBuf;
 
 /// Why an atlas could not be read or written.
@@ -102,9 +103,13 @@ impl Error {
             Self::Damaged { .. } | Self::Inconsistent { .. } => {
                 Some("copy it again from where it came, or build it again")
             }
-            Self::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(
-                "free some space on that disk, or write elsewhere; the old file, if any, is still there",
-            ),
+            Self::Write { source, .. }
+                if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) =>
+            {
+                Some(
+                    "free some space on that disk, or write elsewhere; the old file, if any, is still there",
+                )
+            }
             Self::Write { .. } => {
                 Some("choose a place that you may write to; the old file, if any, is still there")
             }

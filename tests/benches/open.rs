@@ -1,7 +1,8 @@
-//! How long it takes to open an atlas, and how large its file is.
+//! How long it takes to open an atlas, how large its file is, and when the explorer's first picture is complete.
 //!
-//! The atlas is invented (`atlas::sample`) in the size of the largest that the program is made for: 52,000 samples of
-//! 528 channels, 1,000 classes, 4,000 images, two levels, 80-pixel icons with grain.
+//! The atlas is invented (`atlas::sample`): 52,000 samples of 528 channels, 1,000 classes, 4,000 images, four levels
+//! with about 2,000 icons of 80 pixels with grain. The first paint is the real binary in a pseudo-terminal of 160 × 45
+//! that answers as kitty does: from the start of the process to the end of the first frame with pictures.
 //!
 //! ```text
 //! cargo bench --bench open             # one line per measurement
@@ -13,9 +14,15 @@
     reason = "a benchmark prints and may stop"
 )]
 
+#[path = "../support/terminal.rs"]
+#[allow(dead_code, reason = "shared with the tests, which use all of it")]
+mod terminal;
+
 use atlascope::atlas::sample::{SampleSpec, atlas};
 use atlascope::store;
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use terminal::{Personality, Terminal};
 
 fn main() {
     let spec = SampleSpec {
@@ -24,9 +31,9 @@ fn main() {
         n_classes: 1_000,
         depth: 528,
         layers: vec!["mixed4d".to_owned()],
-        grids: vec![10, 20],
+        grids: vec![10, 20, 40, 80],
         icon_size: 80,
-        min_samples: 3,
+        min_samples: 16,
         grain: 0.5,
         keep_activations: false,
         seed: 1,
@@ -34,12 +41,11 @@ fn main() {
     let made = atlas(&spec);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.atlas");
-    let cells: Vec<usize> = made.layers[0]
-        .levels
-        .iter()
-        .map(|level| level.cells.len())
-        .collect();
-    println!("cells per level {cells:?}");
+    let icons = made.layers[0].levels.iter().map(|level| {
+        let drawn = level.icons.steps.iter().filter(|&&steps| steps > 0);
+        drawn.count()
+    });
+    println!("icons per level {:?}", icons.collect::<Vec<_>>());
 
     let start = Instant::now();
     store::write(&path, &made).unwrap();
@@ -64,6 +70,7 @@ fn main() {
         "open  {:6.1} ms median of 15, {:.1}..{:.1}",
         times[7], times[0], times[14]
     );
+    first_paint(&path);
     if std::env::args().any(|arg| arg == "--entries") {
         let mut archive = zip::ZipArchive::new(std::fs::File::open(&path).unwrap()).unwrap();
         let mut tiles = 0;
@@ -82,4 +89,39 @@ fn main() {
         }
         println!("{tiles:>10} in tiles");
     }
+}
+
+/// Starts the explorer ten times and prints when its first frame with pictures was complete.
+fn first_paint(path: &Path) {
+    let args = ["explore", path.to_str().unwrap()];
+    let mut times: Vec<f64> = (0..11)
+        .map(|_| {
+            let start = Instant::now();
+            let mut terminal = Terminal::start(&args, Personality::Kitty, (160, 45));
+            while !painted(&terminal.raw()) {
+                assert!(start.elapsed() < Duration::from_secs(30), "no picture");
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            let time = start.elapsed().as_secs_f64() * 1e3;
+            terminal.send("q");
+            terminal.wait_exit(20);
+            time
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!(
+        "first paint {:6.1} ms median of 11, {:.1}..{:.1}",
+        times[5], times[0], times[10]
+    );
+}
+
+/// Whether a picture was placed and the synchronized update around it closed.
+fn painted(raw: &[u8]) -> bool {
+    let find = |from: usize, what: &[u8]| {
+        let rest = &raw[from..];
+        rest.windows(what.len())
+            .position(|bytes| bytes == what)
+            .map(|at| from + at)
+    };
+    find(0, b"\x1b_Ga=p").is_some_and(|at| find(at, b"\x1b[?2026l").is_some())
 }
