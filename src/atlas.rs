@@ -21,8 +21,8 @@ pub use layer::{LayerAtlas, LayoutQuality, Pca, Samples, TOP_ATTRIBUTIONS, snap_
 pub use level::{Cell, Level};
 pub use quantized::Quantized;
 pub use recipe::{
-    AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe, ObjectiveForm,
-    Recipe, Relaxation, Source, TransformForm,
+    Attraction, AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe,
+    ObjectiveForm, Recipe, Relaxation, Source, TransformForm,
 };
 pub use truth::{Planted, PlantedKind, Truth};
 
@@ -75,7 +75,8 @@ impl Atlas {
     /// # Errors
     /// The first part that contradicts another, with both numbers.
     pub fn check(&self) -> Result<(), Inconsistent> {
-        self.images.check(self.classes.len())?;
+        self.images
+            .check(self.classes.len(), self.recipe.sources.len())?;
         if let Some(truth) = &self.truth {
             truth.check(self.images.len())?;
         }

@@ -3,11 +3,13 @@
 pub mod decode;
 pub mod folder;
 pub mod labels;
+mod mirrored;
 pub mod scenes;
 pub mod world;
 
 pub use decode::{DecodeError, decode};
 pub use folder::{Folder, FolderError};
+pub use mirrored::Mirrored;
 
 use image::RgbImage;
 

@@ -10,7 +10,7 @@
 //! 4. [`descent`]: attraction along edges, repulsion between random pairs.
 //! 5. [`normalise`]: to the unit square, as the article does.
 //!
-//! [`quality`] says how much of the neighbourhoods the map keeps.
+//! [`quality`] says how much of the neighbourhoods the map keeps; [`transform`] places new activations on it.
 
 pub mod curve;
 pub mod descent;
@@ -21,10 +21,12 @@ pub mod normalise;
 mod points;
 pub mod quality;
 mod spectral;
+mod transform;
 
 pub use normalise::normalise;
 pub use points::Points;
 pub use quality::quality;
+pub use transform::{Trained, transform};
 
 use crate::atlas::LayoutRecipe;
 use crate::progress::{Interrupted, Progress};
@@ -50,6 +52,17 @@ pub enum LayoutError {
         /// The first such channel.
         channel: usize,
     },
+    /// New activations have another number of channels than the map's.
+    #[error("the map was made of activations with {expected} channels, not {found}")]
+    Depth {
+        /// Channels of the training points.
+        expected: usize,
+        /// Channels of the new ones.
+        found: usize,
+    },
+    /// There is no map to place points on.
+    #[error("there is no training point, or not one position for each")]
+    Untrained,
     /// The caller asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -76,10 +89,9 @@ pub fn layout(
         return Ok(Layout { position, raw });
     }
     let neighbours = neighbours::find(&points, recipe.n_neighbors as usize, seed, progress)?;
-    let graph = graph::fuzzy(&neighbours);
+    let graph = graph::fuzzy(neighbours);
     let initial = initial::positions(&graph, &points, seed, progress)?;
-    let curve = curve::Curve::fit(1.0, recipe.min_dist);
-    let raw = descent::descend(&graph, initial, curve, recipe.n_epochs, seed, progress)?;
+    let raw = descent::descend(graph, initial, recipe, seed, progress)?;
     let raw = Array2::from_shape_fn((raw.len(), 2), |(row, axis)| raw[row][axis]);
     let position = normalise(&raw.view());
     Ok(Layout { position, raw })

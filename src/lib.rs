@@ -22,6 +22,7 @@
 //! | `images` | folders of photographs, decoding, the synthetic world | the network |
 //! | `collect` | images → activations with their provenance | disk, screen |
 //! | `layout` | activations → positions in the unit square (UMAP) | candle, disk |
+//! | `mapped` | matrices that stay in their files, memory-mapped; its `unsafe` is the only one outside the kernels | what the numbers mean |
 //! | `binning` | positions × activations → grid levels of cells | candle, disk |
 //! | `featurevis` | a cell's direction → its icon | disk, screen |
 //! | `train` | the trainer of the demo's small network | the terminal |
@@ -68,6 +69,8 @@ pub mod featurevis;
 pub mod hub;
 #[cfg(feature = "build")]
 pub mod layout;
+#[cfg(feature = "build")]
+pub mod mapped;
 #[cfg(feature = "build")]
 pub mod network;
 #[cfg(feature = "build")]

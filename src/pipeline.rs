@@ -7,9 +7,12 @@
 
 mod arrange;
 mod assemble;
+mod chunks;
 mod draw;
 mod gather;
 mod locate;
+mod rows;
+mod tensors;
 mod workspace;
 
 pub use workspace::Workspace;
@@ -175,7 +178,7 @@ impl From<LayoutError> for PipelineError {
     fn from(error: LayoutError) -> Self {
         match error {
             LayoutError::Interrupted(interrupted) => Self::Interrupted(interrupted),
-            other @ LayoutError::NotFinite { .. } => Self::Layout(other),
+            other => Self::Layout(other),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Tests of layout: what holds for any data, and how good neighbours and maps are.
 
 use atlascope::atlas::{LayoutMetric, LayoutRecipe};
-use atlascope::layout::{LayoutError, Points, layout, neighbours, quality};
+use atlascope::layout::{LayoutError, Points, Trained, layout, neighbours, quality, transform};
 use atlascope::math::Rng;
 use atlascope::progress::{Progress, Silent};
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rectified low-dimensional clusters, like activations: n × depth.
@@ -203,4 +203,215 @@ fn it_stops_when_asked() {
         assert!(matches!(error, LayoutError::Interrupted(_)));
         assert!(stop.done.into_inner() < after + 400);
     }
+}
+
+/// The `k` nearest rows of `among` to `point`, by plain comparison.
+fn nearest(point: &[f32], among: &ArrayView2<'_, f32>, k: usize) -> Vec<usize> {
+    let far = |row: usize| -> f32 {
+        let row = among.row(row);
+        row.iter().zip(point).map(|(a, b)| (a - b).powi(2)).sum()
+    };
+    let mut order: Vec<usize> = (0..among.nrows()).collect();
+    order.sort_by(|&a, &b| far(a).total_cmp(&far(b)));
+    order.truncate(k);
+    order
+}
+
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    (a[0] - b[0]).hypot(a[1] - b[1])
+}
+
+fn median(mut values: Vec<f32>) -> f32 {
+    values.sort_by(f32::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Activations of a generated world, laid out without the last rows, which are then placed.
+struct HeldOut {
+    activations: Array2<f32>,
+    n_train: usize,
+    recipe: LayoutRecipe,
+    train: atlascope::layout::Layout,
+    placed: atlascope::layout::Layout,
+}
+
+impl HeldOut {
+    fn new() -> Self {
+        let (activations, n_train) = (clusters(2200, 40, 11), 2000);
+        let recipe = recipe(15, 200);
+        let known = activations.slice(s![..n_train, ..]);
+        let train = layout(&known, &recipe, 1, &Silent).unwrap();
+        let trained = Trained {
+            activations: known,
+            raw: train.raw.view(),
+        };
+        let new = activations.slice(s![n_train.., ..]);
+        let placed = transform(&trained, &new, &recipe, 1, &Silent).unwrap();
+        Self {
+            activations,
+            n_train,
+            recipe,
+            train,
+            placed,
+        }
+    }
+}
+
+/// A held-out point belongs where the training points lie that a layout of all points puts next to it.
+#[test]
+fn new_points_go_where_a_joint_layout_has_their_neighbours() {
+    let held = HeldOut::new();
+    let joint = layout(&held.activations.view(), &held.recipe, 1, &Silent).unwrap();
+    let known = joint.raw.slice(s![..held.n_train, ..]);
+    let map = held.train.position.view();
+    let centre = |joint_place: &[f32]| {
+        let near = nearest(joint_place, &known, 15);
+        let along = |axis| median(near.iter().map(|&i| map[(i, axis)]).collect());
+        [along(0), along(1)]
+    };
+    let placed = &held.placed.position;
+    let errors: Vec<f32> = (0..placed.nrows())
+        .map(|i| {
+            let joint_place = joint.raw.row(held.n_train + i).to_vec();
+            distance(&placed.row(i).to_vec(), &centre(&joint_place))
+        })
+        .collect();
+    let chance: Vec<f32> = (0..placed.nrows())
+        .map(|i| distance(&placed.row(i).to_vec(), &map.row(7 * i).to_vec()))
+        .collect();
+    let near = errors.iter().filter(|&&e| e < 0.1).count() as f32 / errors.len() as f32;
+    let (error, chance) = (median(errors), median(chance));
+    assert!(
+        error < 0.03 && near > 0.9,
+        "median {error}, near {near}, by chance {chance}"
+    );
+    assert!(chance > 0.2, "{chance}");
+}
+
+#[test]
+fn new_points_lie_among_their_true_neighbours() {
+    let held = HeldOut::new();
+    let known = held.activations.slice(s![..held.n_train, ..]);
+    let unit = |v: ndarray::ArrayView1<'_, f32>| (&v / v.dot(&v).sqrt()).to_vec();
+    let rows: Vec<f32> = known.rows().into_iter().flat_map(unit).collect();
+    let known = Array2::from_shape_vec(known.dim(), rows).unwrap();
+    let recall = |n: usize, place: &dyn Fn(usize) -> Vec<f32>, row: &dyn Fn(usize) -> usize| {
+        let hits: usize = (0..n)
+            .map(|i| {
+                let point = unit(held.activations.row(row(i)));
+                let truth = nearest(&point, &known.view(), 30);
+                let on_map = nearest(&place(i), &held.train.raw.view(), 30);
+                on_map.iter().filter(|j| truth.contains(j)).count()
+            })
+            .sum();
+        hits as f32 / (30 * n) as f32
+    };
+    let new = recall(200, &|i| held.placed.raw.row(i).to_vec(), &|i| {
+        held.n_train + i
+    });
+    let known = recall(200, &|i| held.train.raw.row(i).to_vec(), &|i| i);
+    assert!(new > 0.8 * known && new > 0.25, "new {new}, known {known}");
+}
+
+#[test]
+fn a_point_is_placed_alike_in_any_batch_and_on_any_number_of_threads() {
+    let held = HeldOut::new();
+    let trained = Trained {
+        activations: held.activations.slice(s![..held.n_train, ..]),
+        raw: held.train.raw.view(),
+    };
+    let place =
+        |rows: ArrayView2<'_, f32>| transform(&trained, &rows, &held.recipe, 1, &Silent).unwrap();
+    let all = held.activations.slice(s![held.n_train.., ..]);
+    assert_eq!(on_threads(1, || place(all)), held.placed);
+    assert_eq!(on_threads(3, || place(all)), held.placed);
+    let some = place(all.slice(s![70..120, ..]));
+    assert_eq!(some.raw, held.placed.raw.slice(s![70..120, ..]));
+    let none = place(all.slice(s![..0, ..]));
+    assert_eq!(none.position.dim(), (0, 2));
+}
+
+#[test]
+fn known_points_stay_near_their_places() {
+    let held = HeldOut::new();
+    let known = held.activations.slice(s![..held.n_train, ..]);
+    let trained = Trained {
+        activations: known,
+        raw: held.train.raw.view(),
+    };
+    let again = transform(&trained, &known, &held.recipe, 1, &Silent).unwrap();
+    let moved: Vec<f32> = (0..held.n_train)
+        .map(|i| {
+            let (a, b) = (again.position.row(i), held.train.position.row(i));
+            distance(&a.to_vec(), &b.to_vec())
+        })
+        .collect();
+    let moved = median(moved);
+    assert!(moved < 0.02, "{moved}");
+}
+
+/// The same map and the same new points as umap-learn had (`fixtures/reference/make_umap_transform.py`).
+#[test]
+fn new_points_go_where_umap_learn_puts_them() {
+    let read = |name: &str| {
+        let path = format!("{}/fixtures/reference/{name}", env!("CARGO_MANIFEST_DIR"));
+        let file = npyz::NpyFile::new(std::fs::File::open(path).unwrap()).unwrap();
+        let (n, width) = (file.shape()[0] as usize, file.shape()[1] as usize);
+        Array2::from_shape_vec((n, width), file.into_vec::<f32>().unwrap()).unwrap()
+    };
+    let (train, new) = (read("umap_train.npy"), read("umap_new.npy"));
+    let trained = Trained {
+        activations: train.slice(s![.., ..12]),
+        raw: train.slice(s![.., 12..]),
+    };
+    let recipe = LayoutRecipe {
+        min_dist: 0.1,
+        ..recipe(15, 0)
+    };
+    let placed = transform(&trained, &new.slice(s![.., ..12]), &recipe, 3, &Silent).unwrap();
+    let extent = trained.raw.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+    let off: Vec<f32> = (0..new.nrows())
+        .map(|i| {
+            distance(
+                &placed.raw.row(i).to_vec(),
+                &new.slice(s![i, 12..]).to_vec(),
+            )
+        })
+        .collect();
+    let near = off.iter().filter(|&&d| d < 0.1 * extent).count() as f32 / off.len() as f32;
+    let off = median(off);
+    assert!(
+        near > 0.9 && off < 0.03 * extent,
+        "{off} of {extent}, near {near}"
+    );
+}
+
+#[test]
+fn what_cannot_be_placed_is_said() {
+    let known = clusters(60, 6, 3);
+    let recipe = recipe(10, 20);
+    let map = layout(&known.view(), &recipe, 1, &Silent).unwrap();
+    let place = |activations: ArrayView2<'_, f32>, raw: ArrayView2<'_, f32>, new: &Array2<f32>| {
+        let trained = Trained { activations, raw };
+        transform(&trained, &new.view(), &recipe, 1, &Silent)
+    };
+    let (all, raw) = (known.view(), map.raw.view());
+    let error = place(all, raw, &clusters(5, 7, 1)).unwrap_err();
+    let (expected, found) = (6, 7);
+    assert_eq!(error, LayoutError::Depth { expected, found });
+    let mut bad = clusters(5, 6, 1);
+    bad[(3, 2)] = f32::INFINITY;
+    let (row, channel) = (3, 2);
+    let error = place(all, raw, &bad).unwrap_err();
+    assert_eq!(error, LayoutError::NotFinite { row, channel });
+    let new = clusters(5, 6, 1);
+    let none = place(all.slice(s![..0, ..]), raw.slice(s![..0, ..]), &new);
+    assert_eq!(none.unwrap_err(), LayoutError::Untrained);
+    let short = place(all, raw.slice(s![..59, ..]), &new);
+    assert_eq!(short.unwrap_err(), LayoutError::Untrained);
+    let lost = Array2::from_elem(raw.dim(), f32::NAN);
+    assert!(place(all, lost.view(), &new).is_err());
+    // One training point: everything goes there.
+    let one = place(all.slice(s![..1, ..]), raw.slice(s![..1, ..]), &new).unwrap();
+    assert!(one.position.iter().all(|v| (0.0..=1.0).contains(v)));
 }

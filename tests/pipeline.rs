@@ -5,7 +5,7 @@ use atlascope::atlas::{
 };
 use atlascope::images::scenes::Scenes;
 use atlascope::images::world::{World, planted};
-use atlascope::images::{Folder, ImageSet};
+use atlascope::images::{Folder, ImageSet, Mirrored};
 use atlascope::network::{Network, demo};
 use atlascope::pipeline::{self, Job, PipelineError, Sourced, Workspace};
 use atlascope::progress::{Progress, Silent};
@@ -28,6 +28,7 @@ fn job<'a>(network: &'a Network, set: &'a dyn ImageSet, layers: &[&str]) -> Job<
             n_images: set.len() as u64,
             n_skipped: 0,
             positions: 2,
+            mirrored: false,
         }],
         layers: layers.iter().map(|&name| name.to_owned()).collect(),
         grids: vec![3, 6],
@@ -166,6 +167,7 @@ fn cells_of_snow_support_the_wolf() {
     let scenes = Scenes::new(world, n);
     let mut job = job(&network, &scenes, &[demo::DEFAULT_LAYER]);
     job.recipe.icons.min_samples = u32::MAX;
+    job.recipe.layout.n_epochs = 200;
     job.truth = Some(world.truth(n));
     let folder = tempfile::tempdir().unwrap();
     let atlas = build(&job, folder.path(), &Silent).unwrap();
@@ -282,4 +284,35 @@ fn a_folder_of_rubbish_is_an_error_that_names_the_first_file() {
         "{error}"
     );
     assert!(error.to_string().contains("broken.png"), "{error}");
+}
+
+/// Twice the images from the same files; the recipe says which half is mirrored.
+#[test]
+fn mirrored_images_are_a_source_of_their_own() {
+    let network = network();
+    let scenes = Scenes::new(World::new(8), 24);
+    let mirrored = Mirrored::new(&scenes);
+    let mut job = job(&network, &scenes, &[demo::DEFAULT_LAYER]);
+    job.sources.push(Sourced {
+        set: &mirrored,
+        positions: 3,
+    });
+    let twin = Source {
+        mirrored: true,
+        positions: 3,
+        ..job.recipe.sources[0].clone()
+    };
+    job.recipe.sources.push(twin);
+    let folder = tempfile::tempdir().unwrap();
+    let atlas = build(&job, folder.path(), &Silent).unwrap();
+    assert_eq!(atlas.images.len(), 48);
+    assert_eq!(atlas.images.path[..24], atlas.images.path[24..]);
+    assert_eq!(atlas.images.source[23..25], [0, 1]);
+    assert!(!atlas.recipe.sources[0].mirrored && atlas.recipe.sources[1].mirrored);
+    let layer = &atlas.layers[0];
+    assert_eq!(layer.samples.len(), 24 * 2 + 24 * 3);
+    assert!(layer.samples.image[48..].iter().all(|&image| image >= 24));
+    // A mirrored scene is another input, so its mean activation is another one.
+    let pooled = &layer.pooled.data;
+    assert_ne!(pooled.row(0), pooled.row(24));
 }

@@ -30,7 +30,7 @@ impl Images {
         self.path.is_empty()
     }
 
-    pub(super) fn check(&self, n_classes: usize) -> Result<(), Inconsistent> {
+    pub(super) fn check(&self, n_classes: usize, n_sources: usize) -> Result<(), Inconsistent> {
         let n = self.len();
         same_len("images.source", "rows", n, self.source.len())?;
         same_len("images.label", "rows", n, self.label.len())?;
@@ -41,6 +41,13 @@ impl Images {
             self.label_names.len(),
             self.label_class.len(),
         )?;
+        let bad_source = self.source.iter().find(|&&s| usize::from(s) >= n_sources);
+        if let Some(source) = bad_source {
+            return Err(Inconsistent {
+                part: "images.source".to_owned(),
+                what: format!("source {source} of {n_sources}"),
+            });
+        }
         let bad_label = self
             .label
             .iter()
@@ -61,5 +68,25 @@ impl Images {
             });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_is_checked() {
+        let images = Images {
+            path: vec!["a.jpg".to_owned()],
+            source: vec![1],
+            label: vec![None],
+            prediction: vec![Some(4)],
+            ..Images::default()
+        };
+        assert!(images.check(5, 2).is_ok());
+        let error = images.check(5, 1).unwrap_err().to_string();
+        assert_eq!(error, "images.source: source 1 of 1");
+        assert!(images.check(4, 2).is_err());
     }
 }

@@ -43,6 +43,10 @@ pub struct Source {
     pub n_skipped: u64,
     /// Positions drawn per image and layer (at most).
     pub positions: u32,
+    /// Whether the images were mirrored left to right before they went through the network: columns of samples
+    /// count from the mirrored image's left.
+    #[serde(default)]
+    pub mirrored: bool,
 }
 
 /// How activations are sampled (article, "Collecting one million activations").
@@ -64,6 +68,16 @@ pub enum LayoutMetric {
     Euclidean,
 }
 
+/// Which ends of an edge an attraction moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attraction {
+    /// Both at once, as umap-learn: points drag their neighbours along, which fills the map's gaps.
+    BothEnds,
+    /// The one that the edge starts from: neighbourhoods are kept better, and more of the map stays empty.
+    OneEnd,
+}
+
 /// UMAP's parameters.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LayoutRecipe {
@@ -75,6 +89,18 @@ pub struct LayoutRecipe {
     pub metric: LayoutMetric,
     /// Epochs of descent; 0 = umap-learn's rule (500 up to 10,000 points, 200 above).
     pub n_epochs: u32,
+    /// Distance on the map (before normalisation) over which closeness falls. umap-learn: 1.
+    #[serde(default = "one")]
+    pub spread: f32,
+    /// Which ends of an edge an attraction moves.
+    #[serde(default = "one_end")]
+    pub attraction: Attraction,
+    /// Random points that a point is repelled from for each attraction. umap-learn: 5.
+    #[serde(default = "five")]
+    pub negative_samples: u32,
+    /// Factor of the repulsion. umap-learn: 1.
+    #[serde(default = "one")]
+    pub repulsion: f32,
 }
 
 /// What the derivative does at a max pool.
@@ -142,9 +168,19 @@ pub struct IconRecipe {
     pub decay: f32,
 }
 
-/// The decay of recipes from before it could be chosen.
+/// The value of several numbers in recipes from before they could be chosen.
 fn one() -> f32 {
     1.0
+}
+
+/// The negative samples of recipes from before they could be chosen.
+fn five() -> u32 {
+    5
+}
+
+/// The attraction of recipes from before it could be chosen.
+fn one_end() -> Attraction {
+    Attraction::OneEnd
 }
 
 impl Default for CollectRecipe {
@@ -163,6 +199,10 @@ impl Default for LayoutRecipe {
             min_dist: 0.05,
             metric: LayoutMetric::Cosine,
             n_epochs: 0,
+            spread: 1.0,
+            attraction: Attraction::BothEnds,
+            negative_samples: 5,
+            repulsion: 1.0,
         }
     }
 }

@@ -140,6 +140,7 @@ fn recipe(spec: &SampleSpec) -> Recipe {
             n_images: spec.n_images as u64,
             n_skipped: 0,
             positions: spec.n_samples.div_ceil(spec.n_images.max(1)) as u32,
+            mirrored: false,
         }],
         layers: spec.layers.clone(),
         grids: spec.grids.clone(),

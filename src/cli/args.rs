@@ -142,6 +142,10 @@ pub(super) struct DemoArgs {
   atlascope build --network model.onnx --size 224 --resize crop:256 --mean 123.7,116.3,103.5 \\
       --scale 58.4,57.1,57.4 --classes imagenet --images photos/ -o my.atlas
   atlascope build --network demo --images renders/ --layer mixed4a -o demo.atlas")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub(super) struct BuildArgs {
     #[command(flatten)]
     pub(super) network: NetworkArgs,
@@ -151,6 +155,9 @@ pub(super) struct BuildArgs {
     /// Positions drawn from each image; one number, or one for each --images
     #[arg(long, value_name = "N[,N]", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) positions: Vec<u32>,
+    /// Collect every image a second time, mirrored left to right
+    #[arg(long)]
+    pub(super) flip: bool,
     /// Use at most this many images of each folder, spread evenly
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_images: Option<u32>,

@@ -8,7 +8,7 @@ use crate::atlas::{
     AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe, ObjectiveForm,
     Recipe, Relaxation, Source, TransformForm,
 };
-use crate::images::{Folder, ImageSet as _, labels::LabelTable};
+use crate::images::{Folder, ImageSet, Mirrored, labels::LabelTable};
 use crate::network::{Layer, Network, NetworkError};
 use crate::pipeline::{self, Job, PipelineError, Sourced, Workspace};
 use crate::{progress::Progress as _, store};
@@ -36,9 +36,12 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
         },
     )?;
     let recipe = recipe(args, &network, &layers, &folders, &positions, device);
-    let sources = folders
-        .iter()
-        .zip(&positions)
+    let mirrored: Vec<Mirrored<'_>> = folders.iter().map(|set| Mirrored::new(set)).collect();
+    let plain = folders.iter().map(|set| -> &dyn ImageSet { set });
+    let twins = mirrored.iter().map(|set| -> &dyn ImageSet { set });
+    let sets = plain.chain(twins.filter(|_| args.flip));
+    let sources = sets
+        .zip(positions.iter().cycle())
         .map(|(set, &positions)| Sourced { set, positions })
         .collect();
     let job = Job {
@@ -231,15 +234,25 @@ fn recipe(
             n_images: folder.len() as u64,
             n_skipped: 0,
             positions,
+            mirrored: false,
         }
     };
+    let mut sources: Vec<Source> = folders.iter().zip(positions).map(source).collect();
+    if args.flip {
+        let mirror = |source: &Source| Source {
+            name: format!("{}, mirrored", source.name),
+            mirrored: true,
+            ..source.clone()
+        };
+        sources.extend(sources.iter().map(mirror).collect::<Vec<_>>());
+    }
     let mut grids = args.grid.clone();
     grids.sort_unstable();
     grids.dedup();
     Recipe {
         network: network.name.clone(),
         weights_sha256: network.weights_sha256.clone(),
-        sources: folders.iter().zip(positions).map(source).collect(),
+        sources,
         layers: layers.iter().map(|layer| layer.name.clone()).collect(),
         grids,
         collect: CollectRecipe {
@@ -254,6 +267,7 @@ fn recipe(
                 Metric::Euclidean => LayoutMetric::Euclidean,
             },
             n_epochs: args.layout.epochs,
+            ..LayoutRecipe::default()
         },
         attribution: AttributionRecipe {
             relaxation: match args.layout.relaxation {

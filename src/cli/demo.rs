@@ -114,6 +114,7 @@ fn with_job<T>(args: &DemoArgs, work: impl FnOnce(&Job<'_>) -> T) -> Result<T, F
             n_images: n as u64,
             n_skipped: 0,
             positions: POSITIONS,
+            mirrored: false,
         }],
         layers: names,
         grids: vec![10, 20],

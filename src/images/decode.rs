@@ -9,6 +9,9 @@ use std::io::Cursor;
 /// Largest number of pixels that is decoded: 178 million, Pillow's limit against decompression bombs.
 pub const MAX_PIXELS: u64 = 178_956_970;
 
+/// What every JPEG begins with.
+const JPEG_START: [u8; 2] = [0xFF, 0xD8];
+
 /// Largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
@@ -47,6 +50,11 @@ impl From<ImageError> for DecodeError {
 /// # Errors
 /// Unknown format, damage, or more than [`MAX_PIXELS`].
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
+    if bytes.starts_with(&JPEG_START) && !jpeg_ends(bytes) {
+        // The decoder would fill the missing part with grey and say nothing.
+        let what = "a JPEG without an end: part of the file is missing";
+        return Err(DecodeError::Damaged(what.to_owned()));
+    }
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_PIXELS * 8);
@@ -68,6 +76,30 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
     let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation);
     Ok(image.to_rgb8())
+}
+
+/// Whether a JPEG reaches its end marker. What stands inside segments (a thumbnail has an end of its own) and
+/// what follows the end (cameras and editors append data) does not count.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(JPEG_START.len()..).unwrap_or_default();
+    // The next marker; inside compressed data FF 00 stands for a plain FF, and FF may be repeated before a marker.
+    while let Some(at) = rest.iter().position(|&byte| byte == 0xFF) {
+        let Some(&marker) = rest.get(at + 1) else {
+            return false;
+        };
+        let skip = match marker {
+            0xD9 => return true,
+            0xFF => 1,
+            // Stuffing, restarts, another start: nothing follows that belongs to them.
+            0x00 | 0x01 | 0xD0..=0xD8 => 2,
+            _ => match rest.get(at + 2..at + 4) {
+                Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])).max(2),
+                _ => return false,
+            },
+        };
+        rest = rest.get(at + skip..).unwrap_or_default();
+    }
+    false
 }
 
 /// Reads and decodes one file.
@@ -116,6 +148,48 @@ mod tests {
                 "{n} bytes of {} decoded",
                 whole.len()
             );
+        }
+    }
+
+    fn jpeg() -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        let image = RgbImage::from_fn(64, 48, |x, y| {
+            image::Rgb([
+                (x * 37 % 251) as u8,
+                (y * 91 % 241) as u8,
+                (x * y % 256) as u8,
+            ])
+        });
+        let format = image::ImageFormat::Jpeg;
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn a_jpeg_that_is_cut_is_damaged_at_every_length() {
+        let whole = jpeg();
+        assert!(decode(&whole).is_ok());
+        for n in 0..whole.len() {
+            assert!(decode(&whole[..n]).is_err(), "{n} bytes of {}", whole.len());
+        }
+        // A thumbnail with an end marker of its own, in a segment before the picture, hides nothing.
+        let mut inside = vec![0xFF, 0xD8, 0xFF, 0xE5, 0, 6, 0xFF, 0xD8, 0xFF, 0xD9];
+        inside.extend(&whole[2..]);
+        assert!(decode(&inside).is_ok());
+        assert!(decode(&inside[..inside.len() / 2]).is_err());
+    }
+
+    #[test]
+    fn a_jpeg_with_something_behind_it_is_whole() {
+        for behind in [
+            &b"\0\0\0"[..],
+            b"MotionPhoto_Data",
+            &[0xFF; 9],
+            &[0xFF, 0xD8, 0xFF],
+        ] {
+            let mut bytes = jpeg();
+            bytes.extend(behind);
+            assert_eq!(decode(&bytes).unwrap().dimensions(), (64, 48));
         }
     }
 

@@ -1,20 +1,23 @@
 //! Attraction along edges, repulsion between random pairs: UMAP's stochastic descent in an order that any
 //! number of threads can follow.
 //!
-//! umap-learn walks over the edges and moves both ends at once, which two threads cannot do reproducibly. Here
-//! each vertex gathers its own moves: along its edges (as often as umap-learn would move it, as head and as
-//! tail) and away from random vertices. Vertices are shuffled once and cut into blocks; the vertices of a block
-//! move in parallel and see the block's own members where they were before, everything else where it is now.
-//! With the blocks so many and so well mixed this behaves like the sequential walk.
+//! umap-learn walks over the edges and moves both ends of each at once, which two threads cannot do
+//! reproducibly. Here vertices are shuffled once and cut into blocks. The vertices of a block move in parallel:
+//! each walks along its own edges, seeing all others where they were when the block began, and notes how far each
+//! edge's other end is to be pushed; the pushes are done in the order of the vertices once the block has moved.
+//! With the blocks so many and so well mixed this behaves like the sequential walk, and no thread can change it.
+//!
+//! That both ends move at once matters more than it seems: a vertex drags its neighbours along the way it jumps,
+//! which mixes the map and fills the gaps between its parts. When each vertex only follows its own edges
+//! ([`Attraction::OneEnd`]) neighbourhoods are kept better and the map has more empty squares.
 
 use super::curve::Curve;
 use super::graph::Graph;
+use crate::atlas::{Attraction, LayoutRecipe};
 use crate::math::{Rng, rng::mix};
 use crate::progress::{Interrupted, Progress, check};
 use rayon::prelude::*;
 
-/// Repulsions per attraction as head.
-const NEGATIVES: u32 = 5;
 /// No step is longer than this per axis.
 const LONGEST: f32 = 4.0;
 /// Blocks per epoch.
@@ -29,62 +32,79 @@ pub fn default_epochs(n_points: usize) -> u32 {
 
 /// One end of an edge as the other end sees it.
 #[derive(Debug, Clone, Copy)]
-struct Spring {
-    other: u32,
+pub(super) struct Spring {
+    pub(super) other: u32,
     /// Share of epochs in which it pulls, in units of 2⁻³².
     rate: u32,
     /// Where in its cycle it starts.
     phase: u32,
 }
 
-/// Moves `positions` for `n_epochs` (0: [`default_epochs`]) with a step length that falls linearly from 1 to 0.
+/// A move that the other end of an edge is to make.
+#[derive(Debug, Clone, Copy)]
+struct Push {
+    vertex: u32,
+    by: [f32; 2],
+}
+
+/// Moves `positions` for the recipe's epochs (0: [`default_epochs`]) with a step length that falls linearly from
+/// 1 to 0.
 ///
 /// # Errors
 /// [`Interrupted`].
 pub fn descend(
-    graph: &Graph,
+    graph: Graph,
     positions: Vec<[f32; 2]>,
-    curve: Curve,
-    n_epochs: u32,
+    recipe: &LayoutRecipe,
     seed: u64,
     progress: &dyn Progress,
 ) -> Result<Vec<[f32; 2]>, Interrupted> {
     let n = graph.len();
-    let n_epochs = if n_epochs == 0 {
-        default_epochs(n)
-    } else {
-        n_epochs
+    let n_epochs = match recipe.n_epochs {
+        0 => default_epochs(n),
+        given => given,
     };
     progress.begin("lay out", u64::from(n_epochs), "epoch");
-    let springs = Springs::new(graph, n_epochs, seed);
-    let forces = Forces::new(curve);
+    let springs = Springs::new(&graph, n_epochs, seed);
+    // The springs say all; a million points' graph is as large as they.
+    drop(graph);
+    let forces = Forces::new(recipe);
     let mut now: Vec<[f32; 2]> = springs
         .order
         .iter()
         .map(|&old| positions[old as usize])
         .collect();
-    let mut next = now.clone();
     let block_len = n.div_ceil(N_BLOCKS).max(1);
+    let mut next = vec![[0.0; 2]; block_len.min(n)];
     for epoch in 0..n_epochs {
         check(progress)?;
         let alpha = 1.0 - epoch as f32 / n_epochs as f32;
         let salt = mix(seed ^ mix(u64::from(epoch)));
         for first in (0..n).step_by(block_len) {
-            let last = (first + block_len).min(n);
+            let block = &mut next[..block_len.min(n - first)];
             let old = &now;
             let step = |(i, out): (usize, &mut [[f32; 2]])| {
+                let mut pushes = Vec::new();
                 for (offset, place) in out.iter_mut().enumerate() {
                     let vertex = first + i * TASK + offset;
-                    *place = springs.moved(vertex, old, &forces, alpha, (epoch, salt));
+                    let mut walk = forces.walk(old, (vertex, old[vertex]), alpha, salt);
+                    springs.follow(vertex, epoch, &mut walk, &mut pushes);
+                    *place = walk.here;
                 }
+                pushes
             };
-            let block = &mut next[first..last];
-            if block.len() < 2 * TASK {
-                block.chunks_mut(TASK).enumerate().for_each(step);
+            let pushes: Vec<Vec<Push>> = if block.len() < 2 * TASK {
+                block.chunks_mut(TASK).enumerate().map(step).collect()
             } else {
-                block.par_chunks_mut(TASK).enumerate().for_each(step);
+                block.par_chunks_mut(TASK).enumerate().map(step).collect()
+            };
+            now[first..first + block.len()].copy_from_slice(block);
+            if recipe.attraction == Attraction::BothEnds {
+                for Push { vertex, by } in pushes.into_iter().flatten() {
+                    let place = &mut now[vertex as usize];
+                    *place = [place[0] + by[0], place[1] + by[1]];
+                }
             }
-            now[first..last].copy_from_slice(&next[first..last]);
         }
         progress.advance(1);
     }
@@ -115,16 +135,12 @@ impl Springs {
         let heaviest = graph.weights.iter().copied().fold(0.0_f32, f32::max);
         let least = heaviest / n_epochs.max(1) as f32;
         let mut starts = vec![0];
-        let mut ends = Vec::with_capacity(graph.targets.len());
+        let strong = graph.weights.iter().filter(|&&weight| weight >= least);
+        let mut ends = Vec::with_capacity(strong.count());
         for (new, &old) in order.iter().enumerate() {
             for (target, weight) in graph.edges(old as usize).filter(|edge| edge.1 >= least) {
                 let other = place[target as usize];
-                let pair = (u64::from(other) << 32) | new as u64;
-                ends.push(Spring {
-                    other,
-                    rate: (f64::from(weight / heaviest) * f64::from(u32::MAX)) as u32,
-                    phase: mix(seed ^ pair) as u32,
-                });
+                ends.push(Spring::new(new, other, weight / heaviest, seed));
             }
             starts.push(ends.len());
         }
@@ -135,35 +151,69 @@ impl Springs {
         }
     }
 
-    /// Where `vertex` goes in this epoch, given where everything is.
-    fn moved(
-        &self,
-        vertex: usize,
-        now: &[[f32; 2]],
-        forces: &Forces,
-        alpha: f32,
-        (epoch, salt): (u32, u64),
-    ) -> [f32; 2] {
-        let mut here = now[vertex];
-        let mut dice = mix(salt ^ vertex as u64);
-        let n = now.len() as u64;
+    /// Walks along the edges of `vertex` that fire in this epoch, and adds what their other ends are to do.
+    fn follow(&self, vertex: usize, epoch: u32, walk: &mut Walk<'_>, pushes: &mut Vec<Push>) {
         for spring in &self.ends[self.starts[vertex]..self.starts[vertex + 1]] {
-            let cycle = spring.phase.wrapping_add(epoch.wrapping_mul(spring.rate));
-            if cycle > spring.rate {
-                continue;
-            }
-            forces.attract(&mut here, now[spring.other as usize], alpha);
-            for _ in 0..NEGATIVES {
-                dice = dice
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                let other = (((dice >> 32) * n) >> 32) as usize;
-                if other != vertex {
-                    forces.repel(&mut here, now[other], alpha);
-                }
+            if spring.fires(epoch) {
+                let [dx, dy] = walk.along(spring.other);
+                pushes.push(Push {
+                    vertex: spring.other,
+                    by: [-dx, -dy],
+                });
             }
         }
-        here
+    }
+}
+
+impl Spring {
+    /// An edge of `vertex` to `other` that fires in a share `rate` (0..=1) of all epochs.
+    pub(super) fn new(vertex: usize, other: u32, rate: f32, seed: u64) -> Self {
+        let pair = (u64::from(other) << 32) | vertex as u64;
+        Self {
+            other,
+            rate: (f64::from(rate) * f64::from(u32::MAX)) as u32,
+            phase: mix(seed ^ pair) as u32,
+        }
+    }
+
+    /// Whether it pulls in this epoch.
+    #[inline]
+    pub(super) fn fires(&self, epoch: u32) -> bool {
+        self.phase.wrapping_add(epoch.wrapping_mul(self.rate)) <= self.rate
+    }
+}
+
+/// One vertex under way through an epoch.
+pub(super) struct Walk<'a> {
+    forces: &'a Forces,
+    /// Where all others are.
+    others: &'a [[f32; 2]],
+    /// Its own index among them, or one beyond them.
+    own: usize,
+    pub(super) here: [f32; 2],
+    alpha: f32,
+    dice: u64,
+}
+
+impl Walk<'_> {
+    /// Goes towards vertex `to`, then away from random ones; returns the first of these moves.
+    #[inline]
+    pub(super) fn along(&mut self, to: u32) -> [f32; 2] {
+        let forces = self.forces;
+        let there = self.others[to as usize];
+        let pulled = forces.push(&forces.attraction, &mut self.here, there, self.alpha);
+        for _ in 0..forces.n_negatives {
+            self.dice = self
+                .dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let other = (((self.dice >> 32) * self.others.len() as u64) >> 32) as usize;
+            if other != self.own {
+                let there = self.others[other];
+                forces.push(&forces.repulsion, &mut self.here, there, self.alpha);
+            }
+        }
+        pulled
     }
 }
 
@@ -174,15 +224,19 @@ const PER_OCTAVE_BITS: u32 = 5;
 
 /// The two forces as tables over the squared distance, because a power per move is the whole cost otherwise.
 /// Entries are even within each octave, so a float's bits are the index; linear in between, good to 1e-4.
-struct Forces {
+pub(super) struct Forces {
     attraction: Vec<[f32; 2]>,
     repulsion: Vec<[f32; 2]>,
     first: u32,
+    /// Repulsions per attraction.
+    n_negatives: u32,
 }
 
 impl Forces {
-    fn new(curve: Curve) -> Self {
+    pub(super) fn new(recipe: &LayoutRecipe) -> Self {
+        let curve = Curve::fit(recipe.spread, recipe.min_dist);
         let (a, b) = (f64::from(curve.a), f64::from(curve.b));
+        let strength = f64::from(recipe.repulsion);
         let first = ((EXPONENTS.start + 127) as u32) << PER_OCTAVE_BITS;
         let n = (EXPONENTS.len() as u32) << PER_OCTAVE_BITS;
         let at = |entry: u32| f64::from(f32::from_bits((first + entry) << (23 - PER_OCTAVE_BITS)));
@@ -196,8 +250,28 @@ impl Forces {
         };
         Self {
             attraction: table(&|s| -2.0 * a * b * s.powf(b - 1.0) / (1.0 + a * s.powf(b))),
-            repulsion: table(&|s| 2.0 * b / ((0.001 + s) * (1.0 + a * s.powf(b)))),
+            repulsion: table(&|s| strength * 2.0 * b / ((0.001 + s) * (1.0 + a * s.powf(b)))),
             first,
+            n_negatives: recipe.negative_samples,
+        }
+    }
+
+    /// The start of an epoch with step length `alpha` for the vertex with this index and position; `salt` is the
+    /// epoch's.
+    pub(super) fn walk<'a>(
+        &'a self,
+        others: &'a [[f32; 2]],
+        (own, here): (usize, [f32; 2]),
+        alpha: f32,
+        salt: u64,
+    ) -> Walk<'a> {
+        Walk {
+            forces: self,
+            others,
+            own,
+            here,
+            alpha,
+            dice: mix(salt ^ own as u64),
         }
     }
 
@@ -211,22 +285,21 @@ impl Forces {
         value + slope * within
     }
 
+    /// Moves `here` by the force between it and `there`; returns the move.
     #[inline]
-    fn attract(&self, here: &mut [f32; 2], there: [f32; 2], alpha: f32) {
-        self.push(&self.attraction, here, there, alpha);
-    }
-
-    #[inline]
-    fn repel(&self, here: &mut [f32; 2], there: [f32; 2], alpha: f32) {
-        self.push(&self.repulsion, here, there, alpha);
-    }
-
-    #[inline]
-    fn push(&self, table: &[[f32; 2]], here: &mut [f32; 2], there: [f32; 2], alpha: f32) {
+    fn push(
+        &self,
+        table: &[[f32; 2]],
+        here: &mut [f32; 2],
+        there: [f32; 2],
+        alpha: f32,
+    ) -> [f32; 2] {
         let (dx, dy) = (here[0] - there[0], here[1] - there[1]);
         let force = self.look_up(table, dx * dx + dy * dy);
-        here[0] += alpha * (force * dx).clamp(-LONGEST, LONGEST);
-        here[1] += alpha * (force * dy).clamp(-LONGEST, LONGEST);
+        let step = |d: f32| alpha * (force * d).clamp(-LONGEST, LONGEST);
+        let by = [step(dx), step(dy)];
+        *here = [here[0] + by[0], here[1] + by[1]];
+        by
     }
 }
 
@@ -236,10 +309,14 @@ mod tests {
 
     #[test]
     fn tables_follow_the_formulas() {
-        let curve = Curve { a: 1.577, b: 0.895 };
-        let forces = Forces::new(curve);
+        let recipe = LayoutRecipe {
+            min_dist: 0.1,
+            ..LayoutRecipe::default()
+        };
+        let forces = Forces::new(&recipe);
+        let curve = Curve::fit(recipe.spread, recipe.min_dist);
         for s in [1e-6_f32, 3.3e-4, 0.017, 0.5, 1.0, 7.3, 250.0, 9000.0] {
-            let (a, b, x) = (1.577_f64, 0.895_f64, f64::from(s));
+            let (a, b, x) = (f64::from(curve.a), f64::from(curve.b), f64::from(s));
             let pull = -2.0 * a * b * x.powf(b - 1.0) / (1.0 + a * x.powf(b));
             let push = 2.0 * b / ((0.001 + x) * (1.0 + a * x.powf(b)));
             let close =

@@ -5,6 +5,8 @@ use rayon::prelude::*;
 
 /// A sigma below this share of the mean distance is raised to it, as umap-learn does.
 const MIN_SIGMA: f32 = 1e-3;
+/// Rows that are joined at a time.
+const ROWS: usize = 16_384;
 /// Halvings of the search for sigma.
 const SEARCH_STEPS: usize = 64;
 
@@ -68,7 +70,9 @@ impl Graph {
 /// to its neighbour j has weight exp(−(d(i, j) − ρᵢ) / σᵢ), where ρᵢ is the smallest distance above zero and σᵢ
 /// makes the weights of a row sum to log₂ of the neighbourhood's size (the point itself counted); both
 /// directions are joined as p + q − p·q.
-pub fn fuzzy(neighbours: &Neighbours) -> Graph {
+///
+/// The neighbours are consumed, so that a million points' lists and edges are not held together.
+pub fn fuzzy(neighbours: Neighbours) -> Graph {
     let (n, k) = (neighbours.len(), neighbours.k);
     let mean = neighbours
         .distance
@@ -88,11 +92,13 @@ pub fn fuzzy(neighbours: &Neighbours) -> Graph {
             }
             row.sort_unstable_by_key(|edge| edge.0);
         });
+    drop(neighbours);
     join(n, k, &forward)
 }
 
+/// Weight of a directed edge.
 #[inline]
-fn membership(distance: f32, rho: f32, sigma: f32) -> f32 {
+pub(super) fn membership(distance: f32, rho: f32, sigma: f32) -> f32 {
     let beyond = distance - rho;
     if beyond <= 0.0 || sigma == 0.0 {
         1.0
@@ -104,6 +110,12 @@ fn membership(distance: f32, rho: f32, sigma: f32) -> f32 {
 /// ρ and σ of one point from its neighbours' distances; `mean` is the mean over all points.
 fn smooth(distance: &[f32], mean: f32) -> (f32, f32) {
     let rho = distance.iter().copied().find(|&d| d > 0.0).unwrap_or(0.0);
+    (rho, sigma(distance, rho, mean))
+}
+
+/// The σ that makes the weights of these distances sum to log₂ of their number and one; `mean` bounds it from
+/// below where ρ is 0.
+pub(super) fn sigma(distance: &[f32], rho: f32, mean: f32) -> f32 {
     let target = (distance.len() as f32 + 1.0).log2();
     let (mut lo, mut hi, mut sigma) = (0.0_f32, f32::INFINITY, 1.0_f32);
     for _ in 0..SEARCH_STEPS {
@@ -128,8 +140,7 @@ fn smooth(distance: &[f32], mean: f32) -> (f32, f32) {
         }
     }
     let own_mean = distance.iter().sum::<f32>() / distance.len().max(1) as f32;
-    let least = MIN_SIGMA * if rho > 0.0 { own_mean } else { mean };
-    (rho, sigma.max(least))
+    sigma.max(MIN_SIGMA * if rho > 0.0 { own_mean } else { mean })
 }
 
 /// Joins the directed edges (n rows of k, ascending) with their reversals.
@@ -148,24 +159,26 @@ fn join(n: usize, k: usize, forward: &[(u32, f32)]) -> Graph {
         backward[*slot] = ((edge_idx / k) as u32, weight);
         *slot += 1;
     }
-    let rows: Vec<Vec<(u32, f32)>> = (0..n)
-        .into_par_iter()
-        .map(|i| {
-            merge(
-                &forward[i * k..(i + 1) * k],
-                &backward[counts[i]..counts[i + 1]],
-            )
-        })
-        .collect();
     let mut starts = Vec::with_capacity(n + 1);
     starts.push(0);
-    let (mut targets, mut weights) = (Vec::new(), Vec::new());
-    for row in rows {
-        for (target, weight) in row {
-            targets.push(target);
-            weights.push(weight);
+    // Room for the case that no edge meets its reversal: address space that is touched only as far as it is used.
+    let mut targets = Vec::with_capacity(2 * forward.len());
+    let mut weights = Vec::with_capacity(2 * forward.len());
+    for first in (0..n).step_by(ROWS) {
+        let rows: Vec<Vec<(u32, f32)>> = (first..(first + ROWS).min(n))
+            .into_par_iter()
+            .map(|i| {
+                merge(
+                    &forward[i * k..(i + 1) * k],
+                    &backward[counts[i]..counts[i + 1]],
+                )
+            })
+            .collect();
+        for row in rows {
+            targets.extend(row.iter().map(|edge| edge.0));
+            weights.extend(row.iter().map(|edge| edge.1));
+            starts.push(targets.len());
         }
-        starts.push(targets.len());
     }
     Graph {
         starts,
@@ -236,7 +249,7 @@ mod tests {
             index: vec![1, 0, 3, 2, 3],
             distance: vec![1.0, 1.0, 0.5, 0.5, 2.0],
         };
-        let graph = fuzzy(&neighbours);
+        let graph = fuzzy(neighbours);
         let edges: Vec<Vec<(u32, f32)>> = (0..5).map(|v| graph.edges(v).collect()).collect();
         for (v, row) in edges.iter().enumerate() {
             for &(other, weight) in row {

@@ -7,6 +7,8 @@ use crate::progress::{Interrupted, Progress};
 
 /// Side of the square in which the descent starts, in the descent's units (closeness falls to a half near 1).
 const SIDE: f32 = 10.0;
+/// Rows from which principal components are computed.
+const SAMPLE: usize = 20_000;
 /// Standard deviation of the noise that keeps equal points apart.
 const NOISE: f32 = 1e-2;
 
@@ -18,7 +20,7 @@ const NOISE: f32 = 1e-2;
 /// [`Interrupted`].
 pub fn positions(
     graph: &Graph,
-    points: &Points,
+    points: &Points<'_>,
     seed: u64,
     progress: &dyn Progress,
 ) -> Result<Vec<[f32; 2]>, Interrupted> {
@@ -38,10 +40,11 @@ pub fn positions(
 }
 
 /// Coordinates along the two leading principal components.
-fn principal(points: &Points, seed: u64) -> Vec<[f32; 2]> {
-    let rows = points.rows();
-    let (mean, components, _) = pca::axes(&rows, 2, seed);
-    let coordinates = pca::project(&rows, &mean.view(), &components.view());
+fn principal(points: &Points<'_>, seed: u64) -> Vec<[f32; 2]> {
+    let sample = Rng::stream(seed, 0x9ca0).sample(points.len(), SAMPLE);
+    let rows = points.gather(sample.into_iter());
+    let (mean, components, _) = pca::axes(&rows.view(), 2, seed);
+    let coordinates = points.project(&mean.view(), &components.view());
     let at = |row: usize, axis: usize| coordinates.get((row, axis)).copied().unwrap_or(0.0);
     (0..points.len())
         .map(|row| [at(row, 0), at(row, 1)])

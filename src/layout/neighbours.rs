@@ -7,6 +7,7 @@ mod exact;
 mod forest;
 mod nearest;
 
+pub(super) use exact::across;
 pub use exact::among;
 
 use super::{LayoutError, Points};
@@ -50,7 +51,7 @@ impl Neighbours {
 /// # Errors
 /// [`LayoutError::Interrupted`].
 pub fn find(
-    points: &Points,
+    points: &Points<'_>,
     n_neighbors: usize,
     seed: u64,
     progress: &dyn Progress,
@@ -67,7 +68,7 @@ pub fn find(
 /// # Errors
 /// [`LayoutError::Interrupted`].
 pub fn find_exact(
-    points: &Points,
+    points: &Points<'_>,
     n_neighbors: usize,
     progress: &dyn Progress,
 ) -> Result<Neighbours, LayoutError> {
@@ -79,7 +80,7 @@ pub fn find_exact(
 /// # Errors
 /// [`LayoutError::Interrupted`].
 pub fn find_by_descent(
-    points: &Points,
+    points: &Points<'_>,
     n_neighbors: usize,
     seed: u64,
     progress: &dyn Progress,
@@ -88,7 +89,7 @@ pub fn find_by_descent(
     Ok(descent::find(points, k, seed, progress)?)
 }
 
-fn count(points: &Points, n_neighbors: usize) -> usize {
+fn count(points: &Points<'_>, n_neighbors: usize) -> usize {
     let others = points.len().saturating_sub(1);
     n_neighbors
         .saturating_sub(1)

@@ -11,28 +11,49 @@ const MARGIN: f32 = 0.1;
 /// outside is moved to the border; the result is stretched to `[0, 1]`. An axis without extent becomes 0.5.
 /// Axes are not flipped: y grows down.
 pub fn normalise(raw: &ArrayView2<'_, f32>) -> Array2<f32> {
-    let mut position = raw.to_owned();
-    for mut axis in position.axis_iter_mut(Axis(1)) {
-        let bounds = percentiles(&axis.to_vec(), &[1.0, 99.0]);
-        let (mut lo, mut hi) = (bounds[0], bounds[1]);
-        lo -= MARGIN * (hi - lo);
-        hi += MARGIN * (hi - lo);
-        axis.map_inplace(|v| *v = v.clamp(lo.min(hi), hi.max(lo)));
-        let (min, max) = axis
-            .iter()
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), &v| {
-                (lo.min(v), hi.max(v))
-            });
-        let extent = max - min;
-        axis.map_inplace(|v| {
-            *v = if extent > 0.0 {
-                ((*v - min) / extent).clamp(0.0, 1.0)
-            } else {
-                0.5
-            }
+    Frame::of(raw).place(raw)
+}
+
+/// What of the plane becomes the unit square.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Frame {
+    /// Per axis the coordinates that become 0 and 1.
+    bounds: [(f32, f32); 2],
+}
+
+impl Frame {
+    /// The frame of the positions `raw` (n × 2); see [`normalise`].
+    pub fn of(raw: &ArrayView2<'_, f32>) -> Self {
+        let bounds = [0, 1].map(|axis| {
+            let values = raw.column(axis).to_vec();
+            let percentiles = percentiles(&values, &[1.0, 99.0]);
+            let (mut lo, mut hi) = (percentiles[0], percentiles[1]);
+            lo -= MARGIN * (hi - lo);
+            hi += MARGIN * (hi - lo);
+            let (lo, hi) = (lo.min(hi), hi.max(lo));
+            let clamped = values.iter().map(|v| v.clamp(lo, hi));
+            clamped.fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), v| {
+                (min.min(v), max.max(v))
+            })
         });
+        Self { bounds }
     }
-    position
+
+    /// Raw positions (n × 2) in the unit square.
+    pub fn place(&self, raw: &ArrayView2<'_, f32>) -> Array2<f32> {
+        let mut position = raw.to_owned();
+        for (mut axis, &(min, max)) in position.axis_iter_mut(Axis(1)).zip(&self.bounds) {
+            let extent = max - min;
+            axis.map_inplace(|v| {
+                *v = if extent > 0.0 {
+                    ((*v - min) / extent).clamp(0.0, 1.0)
+                } else {
+                    0.5
+                }
+            });
+        }
+        position
+    }
 }
 
 #[cfg(test)]

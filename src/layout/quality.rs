@@ -5,7 +5,7 @@ use super::neighbours::among;
 use crate::atlas::{LayoutMetric, LayoutQuality};
 use crate::math::Rng;
 use crate::progress::Silent;
-use ndarray::{ArrayView2, Axis};
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 /// Trustworthiness and neighbour recall of `position` (n × 2) as a picture of `activations` (n × depth) at `k`
@@ -72,10 +72,9 @@ pub fn quality(
 }
 
 /// Sum of max(0, rank − k) and number of true neighbours over the map neighbours `near` of each query.
-fn penalties(points: &Points, queries: &[u32], near: &[&[u32]]) -> (u64, u64) {
-    let rows = points.rows();
+fn penalties(points: &Points<'_>, queries: &[u32], near: &[&[u32]]) -> (u64, u64) {
     let wanted: Vec<usize> = queries.iter().map(|&q| q as usize).collect();
-    let products = rows.select(Axis(0), &wanted).dot(&rows.t());
+    let products = points.products(&points.gather(wanted.iter().copied()));
     let (mut penalty, mut hits) = (0, 0);
     for ((&query, near), dots) in wanted.iter().zip(near).zip(products.rows()) {
         let k = near.len();

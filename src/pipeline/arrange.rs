@@ -1,13 +1,11 @@
 //! Stage 2, per layer: activations → positions on the map, principal components, grid levels.
 
 use super::assemble::{Arranged, Draft};
-use super::workspace::Tensors;
+use super::tensors::{Tensors, Unusable};
 use super::{Job, LAYOUT, PipelineError, Workspace};
 use crate::atlas::{LayoutQuality, Pca, Quantized, snap_position};
-use crate::network::NetworkError;
 use crate::progress::Progress;
 use crate::{binning, layout, math};
-use candle_core::{Device, Tensor};
 use ndarray::{Array1, Array2};
 
 /// Neighbourhood size and number of queries of the quality numbers.
@@ -52,7 +50,8 @@ pub(super) fn arrange(
             job.recipe.seed,
         );
         let pca = math::pca::fit(&activations, N_COMPONENTS, job.recipe.seed);
-        folder.save(name, &to_tensors(&position, quality, &pca)?)?;
+        let tensors = to_tensors(&position, quality, &pca);
+        folder.save(name, &tensors.map_err(|error| folder.bad(name, error.0))?)?;
         (position, quality, pca)
     };
     if draft.grids.is_empty() {
@@ -81,12 +80,12 @@ fn to_tensors(
     position: &Array2<f32>,
     quality: LayoutQuality,
     pca: &Pca,
-) -> Result<Tensors, NetworkError> {
-    let cpu = &Device::Cpu;
-    let wide = |values: &Array2<f32>| {
-        Tensor::from_vec(values.iter().copied().collect(), values.dim(), cpu)
-    };
-    let data = &pca.coordinates.data;
+) -> Result<Tensors, Unusable> {
+    let mut tensors = Tensors::default();
+    tensors.put_matrix("position", &position.view())?;
+    tensors.put("pca_mean", pca.mean.to_vec())?;
+    tensors.put_matrix("pca_components", &pca.components.view())?;
+    tensors.put_matrix("pca_coordinates", &pca.coordinates.data.view())?;
     let numbers = vec![
         quality.trustworthiness,
         quality.neighbour_recall,
@@ -96,41 +95,15 @@ fn to_tensors(
         pca.coordinates.zero,
         pca.coordinates.step,
     ];
-    let n_numbers = numbers.len();
-    Ok(Tensors::from([
-        ("position".to_owned(), wide(position)?),
-        (
-            "pca_mean".to_owned(),
-            Tensor::from_vec(pca.mean.to_vec(), pca.mean.len(), cpu)?,
-        ),
-        ("pca_components".to_owned(), wide(&pca.components)?),
-        (
-            "pca_coordinates".to_owned(),
-            Tensor::from_vec(data.iter().copied().collect(), data.dim(), cpu)?,
-        ),
-        (
-            "numbers".to_owned(),
-            Tensor::from_vec(numbers, n_numbers, cpu)?,
-        ),
-    ]))
+    tensors.put("numbers", numbers)?;
+    Ok(tensors)
 }
 
 fn from_tensors(
     tensors: &Tensors,
     n_samples: usize,
-) -> Result<(Array2<f32>, LayoutQuality, Pca), candle_core::Error> {
-    let msg = |text: String| candle_core::Error::Msg(text);
-    let get = |name: &str| {
-        tensors
-            .get(name)
-            .ok_or_else(|| msg(format!("stage file lacks {name}")))
-    };
-    let wide = |name: &str| -> Result<Array2<f32>, candle_core::Error> {
-        let tensor = get(name)?;
-        Array2::from_shape_vec(tensor.dims2()?, tensor.flatten_all()?.to_vec1()?)
-            .map_err(|e| msg(e.to_string()))
-    };
-    let numbers = get("numbers")?.to_vec1::<f32>()?;
+) -> Result<(Array2<f32>, LayoutQuality, Pca), Unusable> {
+    let numbers: Vec<f32> = tensors.numbers("numbers")?;
     let &[
         trustworthiness,
         neighbour_recall,
@@ -141,24 +114,19 @@ fn from_tensors(
         step,
     ] = numbers.as_slice()
     else {
-        return Err(msg(format!("7 numbers expected, {} found", numbers.len())));
+        return Err(Unusable(format!("{} numbers, not 7", numbers.len())));
     };
-    let position = wide("position")?;
+    let position: Array2<f32> = tensors.matrix("position")?;
     if position.dim() != (n_samples, 2) {
-        return Err(msg(format!(
+        return Err(Unusable(format!(
             "layout of {:?} for {n_samples} samples",
             position.dim()
         )));
     }
-    let coordinates = get("pca_coordinates")?;
-    let data = Array2::from_shape_vec(
-        coordinates.dims2()?,
-        coordinates.flatten_all()?.to_vec1::<u8>()?,
-    )
-    .map_err(|e| msg(e.to_string()))?;
+    let data = tensors.matrix("pca_coordinates")?;
     let pca = Pca {
-        mean: Array1::from(get("pca_mean")?.to_vec1::<f32>()?),
-        components: wide("pca_components")?,
+        mean: Array1::from(tensors.numbers("pca_mean")?),
+        components: tensors.matrix("pca_components")?,
         coordinates: Quantized { data, zero, step },
         explained,
     };

@@ -1,16 +1,15 @@
 //! From the stages' results to an [`Atlas`], finished or as far as it is.
 
 use super::Job;
-use super::gather::Gathered;
+use super::gather::{Gathered, LayerSamples};
 use super::workspace::Fingerprint;
 use crate::atlas::{
     Atlas, Images, LayerAtlas, LayoutQuality, Level, Palette, Pca, Quantized, Samples,
     TOP_ATTRIBUTIONS, Truth,
 };
-use crate::collect::LayerChunk;
 use crate::featurevis::{Icon, sheet};
 use half::f16;
-use ndarray::{Array2, ArrayView1};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -135,7 +134,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn samples(job: &Job<'_>, chunk: &LayerChunk, arranged: &Arranged) -> Samples {
+fn samples(job: &Job<'_>, chunk: &LayerSamples, arranged: &Arranged) -> Samples {
     let mut samples = Samples {
         image: chunk.image.clone(),
         row: chunk.row.clone(),
@@ -144,16 +143,16 @@ fn samples(job: &Job<'_>, chunk: &LayerChunk, arranged: &Arranged) -> Samples {
         pca: arranged.pca.clone(),
         activations: job
             .keep_activations
-            .then(|| chunk.activations.mapv(f16::from_f32)),
+            .then(|| chunk.activations.view().mapv(f16::from_f32)),
         ..Samples::default()
     };
-    let (classes, values) = top_attributions(&chunk.attributions);
+    let (classes, values) = top_attributions(&chunk.attributions.view());
     samples.set_top(classes, &values.view());
     samples
 }
 
 /// The strongest attributions of each sample by absolute value: classes and logits, n × k.
-fn top_attributions(attributions: &Array2<f16>) -> (Array2<u16>, Array2<f32>) {
+fn top_attributions(attributions: &ArrayView2<'_, f16>) -> (Array2<u16>, Array2<f32>) {
     let (n, n_classes) = attributions.dim();
     let k = TOP_ATTRIBUTIONS.min(n_classes);
     let rows: Vec<Vec<(u16, f16)>> = (0..n)

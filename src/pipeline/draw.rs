@@ -1,13 +1,13 @@
 //! Stage 3: icons, coarse levels of all layers first, kept on disk as they come.
 
 use super::assemble::Draft;
-use super::workspace::{Fingerprint, StageFolder, Tensors};
+use super::tensors::{Tensors, Unusable};
+use super::workspace::{Fingerprint, StageFolder};
 use super::{ICONS, Job, PipelineError, Workspace};
 use crate::atlas::Atlas;
 use crate::featurevis::{self, Icon, NetworkTap, Renderer};
 use crate::math;
 use crate::progress::Progress;
-use candle_core::{Device, Tensor};
 use ndarray::Array2;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,7 +99,7 @@ fn plan(
             for name in folder.names() {
                 if let Some(tensors) = folder.load(&name) {
                     restore(&tensors, icons, job.recipe.icons.size)
-                        .map_err(|error| folder.bad(&name, error))?;
+                        .map_err(|error| folder.bad(&name, error.0))?;
                 }
             }
             let wanted = |idx: &usize| {
@@ -194,62 +194,44 @@ fn save(
             .filter_map(|&cell| icons[cell].as_ref().map(|icon| (cell, icon)))
     };
     let n = present().count();
-    let cpu = &Device::Cpu;
-    let bytes: Vec<u8> = present()
-        .flat_map(|(_, icon)| icon.rgb.iter().copied())
-        .collect();
     let side = size as usize;
-    let tensors = || -> Result<Tensors, candle_core::Error> {
-        Ok(Tensors::from([
-            (
-                "cell".to_owned(),
-                Tensor::from_vec(present().map(|(c, _)| c as u32).collect::<Vec<_>>(), n, cpu)?,
-            ),
-            (
-                "rgb".to_owned(),
-                Tensor::from_vec(bytes, (n, side, side, 3), cpu)?,
-            ),
-            (
-                "score".to_owned(),
-                Tensor::from_vec(present().map(|(_, i)| i.score).collect::<Vec<_>>(), n, cpu)?,
-            ),
-            (
-                "steps".to_owned(),
-                Tensor::from_vec(present().map(|(_, i)| i.steps).collect::<Vec<_>>(), n, cpu)?,
-            ),
-        ]))
+    let tensors = || -> Result<Tensors, Unusable> {
+        let mut tensors = Tensors::default();
+        let rgb: Vec<u8> = present()
+            .flat_map(|(_, icon)| icon.rgb.iter().copied())
+            .collect();
+        tensors.put("cell", present().map(|(cell, _)| cell as u32).collect())?;
+        tensors.put_shaped("rgb", rgb, (n, side, side, 3))?;
+        tensors.put("score", present().map(|(_, icon)| icon.score).collect())?;
+        tensors.put("steps", present().map(|(_, icon)| icon.steps).collect())?;
+        Ok(tensors)
     };
     let name = format!("{first:06}");
-    let tensors = tensors().map_err(|error| folder.bad(&name, error.to_string()))?;
+    let tensors = tensors().map_err(|error| folder.bad(&name, error.0))?;
     folder.save(&name, &tensors)
 }
 
-fn restore(tensors: &Tensors, icons: &mut [Option<Icon>], size: u32) -> Result<(), String> {
-    let get = |name: &str| tensors.get(name).ok_or_else(|| format!("no tensor {name}"));
-    let text = |error: candle_core::Error| error.to_string();
-    let cells = get("cell")?.to_vec1::<u32>().map_err(text)?;
-    let rgb = get("rgb")?
-        .flatten_all()
-        .and_then(|t| t.to_vec1::<u8>())
-        .map_err(text)?;
-    let score = get("score")?.to_vec1::<f32>().map_err(text)?;
-    let steps = get("steps")?.to_vec1::<u32>().map_err(text)?;
+fn restore(tensors: &Tensors, icons: &mut [Option<Icon>], size: u32) -> Result<(), Unusable> {
+    let cells: Vec<u32> = tensors.numbers("cell")?;
+    let rgb: Vec<u8> = tensors.numbers("rgb")?;
+    let score: Vec<f32> = tensors.numbers("score")?;
+    let steps: Vec<u32> = tensors.numbers("steps")?;
     let n_bytes = size as usize * size as usize * 3;
     if rgb.len() != cells.len() * n_bytes
         || score.len() != cells.len()
         || steps.len() != cells.len()
     {
-        return Err(format!(
+        return Err(Unusable(format!(
             "{} cells, {} bytes of pixels, {} scores",
             cells.len(),
             rgb.len(),
             score.len()
-        ));
+        )));
     }
     for (idx, &cell) in cells.iter().enumerate() {
         let slot = icons
             .get_mut(cell as usize)
-            .ok_or_else(|| format!("cell {cell} does not exist"))?;
+            .ok_or_else(|| Unusable(format!("cell {cell} does not exist")))?;
         let rgb = rgb[idx * n_bytes..(idx + 1) * n_bytes].to_vec();
         *slot = Some(Icon {
             rgb,

@@ -1,17 +1,24 @@
 //! Stage 1: images → activations, attributions, predictions, in chunks of images.
+//!
+//! Activations and attributions go to files as they come and are mapped into memory at the end, so that their
+//! number is bounded by the disk; only positions, predictions and mean activations are held.
 
-use super::workspace::{Fingerprint, Tensors};
+use super::chunks::{self, Chunked};
+use super::rows::Rows;
+use super::tensors::{Tensors, Unusable};
+use super::workspace::{Fingerprint, StageFolder};
 use super::{COLLECT, Job, PipelineError, Workspace};
 use crate::atlas::{ClassId, Images, class_called};
-use crate::collect::{self, Chunk, CollectError, LayerChunk, Plan, Prepared};
+use crate::collect::{self, CollectError, Plan, Prepared};
 use crate::images::DecodeError;
-use crate::network::NetworkError;
+use crate::mapped::Mapped;
+use crate::network::Layer;
 use crate::progress::{self, Progress};
-use candle_core::{Device, Tensor};
 use half::f16;
 use ndarray::Array2;
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Images per stage file.
 const CHUNK: usize = 128;
@@ -21,18 +28,33 @@ const BATCH: usize = 16;
 const NO_CLASS: u32 = u32::MAX;
 
 /// What stage 1 gives.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Gathered {
     /// The images that could be read.
     pub(super) images: Images,
     /// For each of them its index among all images of all sources.
     pub(super) global: Vec<u32>,
-    /// Samples per layer; `image` indexes `images`.
-    pub(super) layers: Vec<LayerChunk>,
+    /// Samples per layer.
+    pub(super) layers: Vec<LayerSamples>,
     /// Skipped images per source.
     pub(super) n_skipped: Vec<u64>,
     /// Identifies everything above.
     pub(super) fingerprint: Fingerprint,
+}
+
+/// The samples of one layer.
+#[derive(Debug)]
+pub(super) struct LayerSamples {
+    /// Index of each sample's image among [`Gathered::images`].
+    pub(super) image: Vec<u32>,
+    pub(super) row: Vec<u8>,
+    pub(super) col: Vec<u8>,
+    /// n × depth, as the layer gave them.
+    pub(super) activations: Mapped<f32>,
+    /// n × classes, in logits; no columns without a classifier.
+    pub(super) attributions: Mapped<f16>,
+    /// images × depth: mean over all positions.
+    pub(super) pooled: Array2<f32>,
 }
 
 /// Where global image index `idx` lives: (source, index in it).
@@ -75,7 +97,7 @@ fn fingerprint(job: &Job<'_>) -> Fingerprint {
 /// Decodes and preprocesses the images `range`; failures come back with their reason.
 pub(super) fn prepare(
     job: &Job<'_>,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
 ) -> Vec<Result<Prepared, (usize, DecodeError)>> {
     range
         .into_par_iter()
@@ -99,7 +121,7 @@ pub(super) fn prepare(
 /// unreadable ones to `skip`.
 pub(super) fn for_each_batch(
     job: &Job<'_>,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     skip: &mut dyn FnMut(usize, &DecodeError),
     each: &mut (dyn FnMut(&[Prepared]) -> Result<(), PipelineError> + Send),
 ) -> Result<(), PipelineError> {
@@ -140,68 +162,208 @@ pub(super) fn gather(
     let folder = workspace.stage(COLLECT, &fingerprint)?;
     let n = n_images(job);
     progress.begin(COLLECT.name, n as u64, COLLECT.unit);
-    let mut chunks = Vec::new();
-    let mut n_skipped = vec![0; job.sources.len()];
-    let mut first_error = None;
-    for start in (0..n).step_by(CHUNK) {
-        progress::check(progress)?;
-        let range = start..(start + CHUNK).min(n);
-        let name = format!("{start:08}");
-        let loaded = folder
-            .load(&name)
-            .and_then(|tensors| from_tensors(&tensors, job).ok());
-        let chunk = if let Some(chunk) = loaded {
-            progress.advance(range.len() as u64);
-            chunk
-        } else {
-            let mut skip = |idx: usize, error: &DecodeError| {
-                let (source, local) = locate_image(job, idx);
-                let text = format!("{}: {error}", job.sources[source].set.path(local));
-                progress.note(&format!("skipped {text}"));
-                progress.advance(1);
-                first_error.get_or_insert(text);
-            };
-            let chunk = collect_range(job, range.clone(), &mut skip, progress)?;
-            folder.save(&name, &to_tensors(&chunk)?)?;
-            chunk
-        };
-        let read: std::collections::HashSet<u32> = chunk.image.iter().copied().collect();
-        for idx in range.filter(|&idx| !read.contains(&(idx as u32))) {
-            n_skipped[locate_image(job, idx).0] += 1;
-        }
-        chunks.push(chunk);
-    }
-    let gathered = merge(job, &chunks, n_skipped, fingerprint);
-    if gathered.images.is_empty() {
-        let first = first_error.unwrap_or_else(|| "see the log of the first run".to_owned());
+    let mut stage = Collecting::new(job, &folder, progress)?;
+    let chunks = chunks::each(&mut stage, &folder, (n, CHUNK), progress)?;
+    if chunks.iter().all(|chunk| chunk.image.is_empty()) {
+        let unknown = || "see the log of the first run".to_owned();
+        let first = stage.first_error.unwrap_or_else(unknown);
         return Err(PipelineError::NoReadableImage { n, first });
     }
-    Ok(gathered)
+    stage.finish(chunks, fingerprint)
 }
 
-fn collect_range(
-    job: &Job<'_>,
-    range: std::ops::Range<usize>,
-    skip: &mut dyn FnMut(usize, &DecodeError),
-    progress: &dyn Progress,
-) -> Result<Chunk, PipelineError> {
-    let plan = Plan {
-        network: job.network,
-        layers: &job.layers,
-        exclude_edges: job.recipe.collect.exclude_edges,
-        relaxation: job.recipe.attribution.relaxation,
-        seed: job.recipe.seed,
-    };
-    let mut parts = Vec::new();
-    for_each_batch(job, range, skip, &mut |batch| {
-        progress::check(progress)?;
-        let part = collect::collect(&plan, batch).map_err(|error| named(job, error))?;
-        parts.push(part);
+/// The part of a chunk of images that is held in memory.
+#[derive(Debug, Default)]
+struct Chunk {
+    /// Global indices of the images that could be read.
+    image: Vec<u32>,
+    prediction: Vec<Option<ClassId>>,
+    layers: Vec<LayerChunk>,
+}
 
-        progress.advance(batch.len() as u64);
-        Ok(())
-    })?;
-    Ok(join(parts, job.layers.len()))
+/// The part of a layer's samples that is held in memory.
+#[derive(Debug, Default)]
+struct LayerChunk {
+    /// Global index of each sample's image.
+    image: Vec<u32>,
+    row: Vec<u8>,
+    col: Vec<u8>,
+    pooled: Vec<f32>,
+    /// Digests of the chunk's activations and attributions.
+    digests: [u64; 2],
+}
+
+/// The files that a layer's samples go to.
+struct LayerFiles {
+    activations: Rows<f32>,
+    attributions: Rows<f16>,
+}
+
+/// The stage at work.
+struct Collecting<'a> {
+    job: &'a Job<'a>,
+    progress: &'a dyn Progress,
+    files: Vec<LayerFiles>,
+    first_error: Option<String>,
+}
+
+impl<'a> Collecting<'a> {
+    fn new(
+        job: &'a Job<'a>,
+        folder: &StageFolder,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, PipelineError> {
+        let n_classes = job.network.logits.map_or(0, |_| job.network.classes.len());
+        let open = |(idx, layer): (usize, &Layer)| {
+            let path = |what: &str| folder.matrix_path(&format!("{idx}.{what}"));
+            Ok(LayerFiles {
+                activations: Rows::open(&path("activations"), layer.depth)?,
+                attributions: Rows::open(&path("attributions"), n_classes)?,
+            })
+        };
+        let files: Result<_, PipelineError> = job.layers.iter().enumerate().map(open).collect();
+        Ok(Self {
+            job,
+            progress,
+            files: files?,
+            first_error: None,
+        })
+    }
+
+    /// Joins all chunks.
+    fn finish(
+        self,
+        chunks: Vec<Chunk>,
+        fingerprint: Fingerprint,
+    ) -> Result<Gathered, PipelineError> {
+        let job = self.job;
+        let mut n_skipped = vec![0; job.sources.len()];
+        let (mut global, mut prediction) = (Vec::new(), Vec::new());
+        let empty = |_| LayerChunk::default();
+        let mut whole: Vec<LayerChunk> = (0..job.layers.len()).map(empty).collect();
+        for chunk in chunks {
+            global.extend(chunk.image);
+            prediction.extend(chunk.prediction);
+            for (whole, part) in whole.iter_mut().zip(chunk.layers) {
+                whole.image.extend(part.image);
+                whole.row.extend(part.row);
+                whole.col.extend(part.col);
+                whole.pooled.extend(part.pooled);
+            }
+        }
+        let numbered = (0..).zip(&global);
+        let compact: HashMap<u32, u32> = numbered.map(|(idx, &image)| (image, idx)).collect();
+        let missing = (0..n_images(job)).filter(|&idx| !compact.contains_key(&(idx as u32)));
+        for idx in missing {
+            n_skipped[locate_image(job, idx).0] += 1;
+        }
+        let mut layers = Vec::new();
+        for (idx, (mut layer, files)) in whole.into_iter().zip(self.files).enumerate() {
+            for image in &mut layer.image {
+                *image = compact[&*image];
+            }
+            let pooled =
+                Array2::from_shape_vec((global.len(), job.layers[idx].depth), layer.pooled);
+            layers.push(LayerSamples {
+                image: layer.image,
+                row: layer.row,
+                col: layer.col,
+                activations: files.activations.finish()?,
+                attributions: files.attributions.finish()?,
+                // `fits` and `collect` see to it that each image has a row of the layer's depth.
+                pooled: pooled
+                    .unwrap_or_else(|_| unreachable!("mean activations of another depth")),
+            });
+        }
+        Ok(Gathered {
+            images: images_table(job, &global, prediction),
+            global,
+            layers,
+            n_skipped,
+            fingerprint,
+        })
+    }
+}
+
+impl Chunked for Collecting<'_> {
+    type Chunk = Chunk;
+
+    fn restore(&mut self, tensors: &Tensors, range: &Range<usize>) -> Option<Chunk> {
+        let chunk = from_tensors(tensors, self.job).ok()?;
+        if !fits(&chunk, self.job, range) {
+            return None;
+        }
+        for (done, (layer, files)) in chunk.layers.iter().zip(&mut self.files).enumerate() {
+            let n = layer.image.len();
+            let kept = files.activations.keep(n, layer.digests[0]);
+            if kept && files.attributions.keep(n, layer.digests[1]) {
+                continue;
+            }
+            // The chunk is made again as a whole: take back what was kept of it.
+            files.activations.forget(if kept { n } else { 0 });
+            for (layer, files) in chunk.layers.iter().zip(&mut self.files).take(done) {
+                files.activations.forget(layer.image.len());
+                files.attributions.forget(layer.image.len());
+            }
+            return None;
+        }
+        Some(chunk)
+    }
+
+    fn make(&mut self, range: Range<usize>) -> Result<Chunk, PipelineError> {
+        let (job, progress) = (self.job, self.progress);
+        let plan = Plan {
+            network: job.network,
+            layers: &job.layers,
+            exclude_edges: job.recipe.collect.exclude_edges,
+            relaxation: job.recipe.attribution.relaxation,
+            seed: job.recipe.seed,
+        };
+        let (files, first_error) = (&mut self.files, &mut self.first_error);
+        let mut skip = |idx: usize, error: &DecodeError| {
+            let (source, local) = locate_image(job, idx);
+            let text = format!("{}: {error}", job.sources[source].set.path(local));
+            progress.note(&format!("skipped {text}"));
+            progress.advance(1);
+            first_error.get_or_insert(text);
+        };
+        let mut whole = Chunk::default();
+        whole
+            .layers
+            .resize_with(job.layers.len(), LayerChunk::default);
+        for_each_batch(job, range, &mut skip, &mut |batch| {
+            progress::check(progress)?;
+            let part = collect::collect(&plan, batch).map_err(|error| named(job, error))?;
+            append(&mut whole, files, part)?;
+            progress.advance(batch.len() as u64);
+            Ok(())
+        })?;
+        for (layer, files) in whole.layers.iter_mut().zip(files) {
+            layer.digests = [
+                files.activations.take_digest(),
+                files.attributions.take_digest(),
+            ];
+            files.activations.sync()?;
+            files.attributions.sync()?;
+        }
+        Ok(whole)
+    }
+
+    fn tensors(&self, chunk: &Chunk) -> Result<Tensors, Unusable> {
+        let mut tensors = Tensors::default();
+        let class = |p: &Option<ClassId>| p.map_or(NO_CLASS, u32::from);
+        tensors.put("image", chunk.image.clone())?;
+        tensors.put("prediction", chunk.prediction.iter().map(class).collect())?;
+        for (idx, layer) in chunk.layers.iter().enumerate() {
+            tensors.put(&format!("{idx}.image"), layer.image.clone())?;
+            tensors.put(&format!("{idx}.row"), layer.row.clone())?;
+            tensors.put(&format!("{idx}.col"), layer.col.clone())?;
+            tensors.put(&format!("{idx}.pooled"), layer.pooled.clone())?;
+            let digests = layer.digests.map(|digest| digest as i64).to_vec();
+            tensors.put(&format!("{idx}.digests"), digests)?;
+        }
+        Ok(tensors)
+    }
 }
 
 /// An error of collecting with the image's path instead of its index.
@@ -218,48 +380,66 @@ fn named(job: &Job<'_>, error: CollectError) -> PipelineError {
     }
 }
 
-/// Joins chunks of consecutive images into one.
-fn join(parts: Vec<Chunk>, n_layers: usize) -> Chunk {
-    let mut whole = Chunk::default();
-    let mut layers: Vec<Vec<LayerChunk>> = vec![Vec::new(); n_layers];
-    for part in parts {
+/// Writes a batch's vectors to the files and adds the rest to `whole`.
+fn append(
+    whole: &mut Chunk,
+    files: &mut [LayerFiles],
+    batch: collect::Chunk,
+) -> Result<(), PipelineError> {
+    whole.image.extend(batch.image);
+    whole.prediction.extend(batch.prediction);
+    for ((whole, files), part) in whole.layers.iter_mut().zip(files).zip(batch.layers) {
+        files.activations.append(&part.activations)?;
+        files.attributions.append(&part.attributions)?;
         whole.image.extend(part.image);
-        whole.prediction.extend(part.prediction);
-        for (layer, chunk) in layers.iter_mut().zip(part.layers) {
-            layer.push(chunk);
-        }
+        whole.row.extend(part.row);
+        whole.col.extend(part.col);
+        whole.pooled.extend(part.pooled);
     }
-    whole.layers = layers.iter().map(|parts| collect::concat(parts)).collect();
-    whole
+    Ok(())
 }
 
-fn merge(
-    job: &Job<'_>,
-    chunks: &[Chunk],
-    n_skipped: Vec<u64>,
-    fingerprint: Fingerprint,
-) -> Gathered {
-    let whole = join(chunks.to_vec(), job.layers.len());
-    let compact: HashMap<u32, u32> = whole
-        .image
-        .iter()
-        .enumerate()
-        .map(|(idx, &image)| (image, idx as u32))
-        .collect();
-    let mut layers = whole.layers;
-    for layer in &mut layers {
-        for image in &mut layer.image {
-            *image = compact[&*image];
-        }
+/// Whether a chunk from a file can be one of the images `range`.
+fn fits(chunk: &Chunk, job: &Job<'_>, range: &Range<usize>) -> bool {
+    let n_images = chunk.image.len();
+    let read = |image: &u32| chunk.image.binary_search(image).is_ok();
+    let layer_fits = |(samples, layer): (&LayerChunk, &Layer)| {
+        let n = samples.image.len();
+        [samples.row.len(), samples.col.len()] == [n, n]
+            && samples.image.iter().all(read)
+            && samples.pooled.len() == n_images * layer.depth
+    };
+    chunk.prediction.len() == n_images
+        && chunk.image.is_sorted_by(|a, b| a < b)
+        && chunk
+            .image
+            .iter()
+            .all(|&image| range.contains(&(image as usize)))
+        && chunk.layers.iter().zip(&job.layers).all(layer_fits)
+}
+
+fn from_tensors(tensors: &Tensors, job: &Job<'_>) -> Result<Chunk, Unusable> {
+    let class = |p: u32| (p != NO_CLASS).then_some(p as ClassId);
+    let prediction: Vec<u32> = tensors.numbers("prediction")?;
+    let mut chunk = Chunk {
+        image: tensors.numbers("image")?,
+        prediction: prediction.into_iter().map(class).collect(),
+        layers: Vec::new(),
+    };
+    for idx in 0..job.layers.len() {
+        let digests: Vec<i64> = tensors.numbers(&format!("{idx}.digests"))?;
+        let &[activations, attributions] = digests.as_slice() else {
+            return Err(Unusable(format!("{} digests", digests.len())));
+        };
+        chunk.layers.push(LayerChunk {
+            image: tensors.numbers(&format!("{idx}.image"))?,
+            row: tensors.numbers(&format!("{idx}.row"))?,
+            col: tensors.numbers(&format!("{idx}.col"))?,
+            pooled: tensors.numbers(&format!("{idx}.pooled"))?,
+            digests: [activations as u64, attributions as u64],
+        });
     }
-    let images = images_table(job, &whole.image, whole.prediction);
-    Gathered {
-        images,
-        global: whole.image,
-        layers,
-        n_skipped,
-        fingerprint,
-    }
+    Ok(chunk)
 }
 
 fn images_table(job: &Job<'_>, global: &[u32], prediction: Vec<Option<ClassId>>) -> Images {
@@ -287,75 +467,4 @@ fn images_table(job: &Job<'_>, global: &[u32], prediction: Vec<Option<ClassId>>)
         .map(|name| class_called(&job.network.classes, name))
         .collect();
     images
-}
-
-fn matrix<T: candle_core::WithDType>(values: &Array2<T>) -> Result<Tensor, NetworkError> {
-    let flat: Vec<T> = values.iter().copied().collect();
-    Ok(Tensor::from_vec(flat, values.dim(), &Device::Cpu)?)
-}
-
-fn vector<T: candle_core::WithDType>(values: Vec<T>) -> Result<Tensor, NetworkError> {
-    let n = values.len();
-    Ok(Tensor::from_vec(values, n, &Device::Cpu)?)
-}
-
-fn to_tensors(chunk: &Chunk) -> Result<Tensors, PipelineError> {
-    let prediction = chunk
-        .prediction
-        .iter()
-        .map(|p| p.map_or(NO_CLASS, u32::from))
-        .collect();
-    let mut tensors = Tensors::new();
-    tensors.insert("image".to_owned(), vector(chunk.image.clone())?);
-    tensors.insert("prediction".to_owned(), vector::<u32>(prediction)?);
-    for (idx, layer) in chunk.layers.iter().enumerate() {
-        tensors.insert(format!("{idx}.image"), vector(layer.image.clone())?);
-        tensors.insert(format!("{idx}.row"), vector(layer.row.clone())?);
-        tensors.insert(format!("{idx}.col"), vector(layer.col.clone())?);
-        tensors.insert(format!("{idx}.activations"), matrix(&layer.activations)?);
-        tensors.insert(format!("{idx}.attributions"), matrix(&layer.attributions)?);
-        tensors.insert(format!("{idx}.pooled"), matrix(&layer.pooled)?);
-    }
-    Ok(tensors)
-}
-
-fn from_tensors(tensors: &Tensors, job: &Job<'_>) -> Result<Chunk, candle_core::Error> {
-    let get = |name: &str| {
-        tensors
-            .get(name)
-            .ok_or_else(|| candle_core::Error::Msg(format!("stage file lacks {name}")))
-    };
-    let wide = |name: &str| -> Result<Array2<f32>, candle_core::Error> {
-        let tensor = get(name)?;
-        let shape = tensor.dims2()?;
-        let values = tensor.flatten_all()?.to_vec1::<f32>()?;
-        Array2::from_shape_vec(shape, values)
-            .map_err(|error| candle_core::Error::Msg(error.to_string()))
-    };
-    let mut chunk = Chunk {
-        image: get("image")?.to_vec1()?,
-        ..Chunk::default()
-    };
-    let class = |p: u32| (p != NO_CLASS).then_some(p as ClassId);
-    chunk.prediction = get("prediction")?
-        .to_vec1::<u32>()?
-        .into_iter()
-        .map(class)
-        .collect();
-    for idx in 0..job.layers.len() {
-        let attributions = get(&format!("{idx}.attributions"))?;
-        let shape = attributions.dims2()?;
-        let values = attributions.flatten_all()?.to_vec1::<f16>()?;
-        let attributions = Array2::from_shape_vec(shape, values)
-            .map_err(|error| candle_core::Error::Msg(error.to_string()))?;
-        chunk.layers.push(LayerChunk {
-            image: get(&format!("{idx}.image"))?.to_vec1()?,
-            row: get(&format!("{idx}.row"))?.to_vec1()?,
-            col: get(&format!("{idx}.col"))?.to_vec1()?,
-            activations: wide(&format!("{idx}.activations"))?,
-            attributions,
-            pooled: wide(&format!("{idx}.pooled"))?,
-        });
-    }
-    Ok(chunk)
 }

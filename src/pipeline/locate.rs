@@ -4,14 +4,16 @@
 //! new points and costs one product of matrices per image.
 
 use super::assemble::Draft;
+use super::chunks::{self, Chunked};
 use super::gather::{self, Gathered};
-use super::workspace::Tensors;
+use super::tensors::{Tensors, Unusable};
 use super::{Job, LOCATE, PipelineError, Workspace};
 use crate::collect;
 use crate::network::NetworkError;
 use crate::progress::{self, Progress};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use ndarray::Array2;
+use std::ops::Range;
 
 /// Images per stage file.
 const CHUNK: usize = 256;
@@ -26,7 +28,6 @@ pub(super) fn locate(
     let directions: Result<Vec<Tensor>, NetworkError> = (0..job.layers.len())
         .map(|idx| unit_directions(job, draft, idx))
         .collect();
-    let directions = directions?;
     let mut fingerprint = draft.gathered.fingerprint.clone();
     for arranged in &draft.layers {
         fingerprint = fingerprint.then(&format!("{:?} {:?}", arranged.fingerprint, draft.grids));
@@ -34,23 +35,14 @@ pub(super) fn locate(
     let folder = workspace.stage(LOCATE, &fingerprint)?;
     let n = gather::n_images(job);
     progress.begin(LOCATE.name, n as u64, LOCATE.unit);
+    let mut stage = Locating {
+        job,
+        directions: directions?,
+        gathered: &draft.gathered,
+        progress,
+    };
     let mut rows: Vec<Vec<u16>> = vec![Vec::new(); job.layers.len()];
-    for start in (0..n).step_by(CHUNK) {
-        progress::check(progress)?;
-        let range = start..(start + CHUNK).min(n);
-        let name = format!("{start:08}");
-        let expected = n_read(&draft.gathered, &range);
-        let loaded = folder
-            .load(&name)
-            .and_then(|tensors| from_tensors(&tensors, job, expected));
-        let cells = if let Some(cells) = loaded {
-            progress.advance(range.len() as u64);
-            cells
-        } else {
-            let cells = locate_range(job, range, &directions, progress)?;
-            folder.save(&name, &to_tensors(&cells)?)?;
-            cells
-        };
+    for cells in chunks::each(&mut stage, &folder, (n, CHUNK), progress)? {
         for (rows, cells) in rows.iter_mut().zip(cells) {
             rows.extend(cells);
         }
@@ -69,12 +61,57 @@ pub(super) fn locate(
     Ok(())
 }
 
-fn n_read(gathered: &Gathered, range: &std::ops::Range<usize>) -> usize {
-    gathered
-        .global
-        .iter()
-        .filter(|&&idx| range.contains(&(idx as usize)))
-        .count()
+/// The stage at work.
+struct Locating<'a> {
+    job: &'a Job<'a>,
+    /// Per layer, cells × depth.
+    directions: Vec<Tensor>,
+    gathered: &'a Gathered,
+    progress: &'a dyn Progress,
+}
+
+impl Chunked for Locating<'_> {
+    /// Cells per layer, image by image.
+    type Chunk = Vec<Vec<u16>>;
+
+    fn restore(&mut self, tensors: &Tensors, range: &Range<usize>) -> Option<Self::Chunk> {
+        let read = &self.gathered.global;
+        let below = |end: usize| read.partition_point(|&idx| (idx as usize) < end);
+        let n_images = below(range.end) - below(range.start);
+        let layers = self.job.layers.iter().enumerate();
+        let read = layers.map(|(idx, layer)| {
+            let cells: Vec<u32> = tensors.numbers(&format!("{idx}.cells")).ok()?;
+            let expected = n_images * layer.map_size.0 * layer.map_size.1;
+            (cells.len() == expected).then(|| cells.into_iter().map(|cell| cell as u16).collect())
+        });
+        read.collect()
+    }
+
+    fn make(&mut self, range: Range<usize>) -> Result<Self::Chunk, PipelineError> {
+        let (job, progress) = (self.job, self.progress);
+        let mut cells: Vec<Vec<u16>> = vec![Vec::new(); job.layers.len()];
+        gather::for_each_batch(job, range, &mut |_, _| progress.advance(1), &mut |batch| {
+            progress::check(progress)?;
+            let outputs = collect::forward_layers(job.network, &job.layers, batch)?;
+            for ((output, directions), cells) in
+                outputs.iter().zip(&self.directions).zip(&mut cells)
+            {
+                cells.extend(nearest(output, directions)?);
+            }
+            progress.advance(batch.len() as u64);
+            Ok(())
+        })?;
+        Ok(cells)
+    }
+
+    fn tensors(&self, chunk: &Self::Chunk) -> Result<Tensors, Unusable> {
+        let mut tensors = Tensors::default();
+        for (idx, cells) in chunk.iter().enumerate() {
+            let cells: Vec<u32> = cells.iter().map(|&cell| u32::from(cell)).collect();
+            tensors.put(&format!("{idx}.cells"), cells)?;
+        }
+        Ok(tensors)
+    }
 }
 
 /// Cell directions of the finest level with unit length, cells × depth.
@@ -102,25 +139,6 @@ fn unit_directions(job: &Job<'_>, draft: &Draft<'_>, idx: usize) -> Result<Tenso
     )?)
 }
 
-fn locate_range(
-    job: &Job<'_>,
-    range: std::ops::Range<usize>,
-    directions: &[Tensor],
-    progress: &dyn Progress,
-) -> Result<Vec<Vec<u16>>, PipelineError> {
-    let mut cells: Vec<Vec<u16>> = vec![Vec::new(); job.layers.len()];
-    gather::for_each_batch(job, range, &mut |_, _| progress.advance(1), &mut |batch| {
-        progress::check(progress)?;
-        let outputs = collect::forward_layers(job.network, &job.layers, batch)?;
-        for ((output, directions), cells) in outputs.iter().zip(directions).zip(&mut cells) {
-            cells.extend(nearest(output, directions)?);
-        }
-        progress.advance(batch.len() as u64);
-        Ok(())
-    })?;
-    Ok(cells)
-}
-
 /// For each image and position the row of `directions` with the largest cosine; the norm of the activation itself
 /// does not change the order. `output` is `[batch, depth, rows, columns]`.
 fn nearest(output: &Tensor, directions: &Tensor) -> Result<Vec<u16>, NetworkError> {
@@ -133,29 +151,4 @@ fn nearest(output: &Tensor, directions: &Tensor) -> Result<Vec<u16>, NetworkErro
         cells.extend(best.to_vec1::<u32>()?.into_iter().map(|cell| cell as u16));
     }
     Ok(cells)
-}
-
-fn to_tensors(cells: &[Vec<u16>]) -> Result<Tensors, PipelineError> {
-    let tensor = |cells: &Vec<u16>| {
-        let values: Vec<u32> = cells.iter().map(|&cell| u32::from(cell)).collect();
-        Tensor::from_vec(values, cells.len(), &Device::Cpu).map_err(NetworkError::from)
-    };
-    let mut tensors = Tensors::new();
-    for (idx, cells) in cells.iter().enumerate() {
-        tensors.insert(format!("{idx}.cells"), tensor(cells)?);
-    }
-    Ok(tensors)
-}
-
-fn from_tensors(tensors: &Tensors, job: &Job<'_>, n_images: usize) -> Option<Vec<Vec<u16>>> {
-    let layers = job.layers.iter().enumerate();
-    let read = layers.map(|(idx, layer)| {
-        let cells = tensors
-            .get(&format!("{idx}.cells"))?
-            .to_vec1::<u32>()
-            .ok()?;
-        let expected = n_images * layer.map_size.0 * layer.map_size.1;
-        (cells.len() == expected).then(|| cells.into_iter().map(|cell| cell as u16).collect())
-    });
-    read.collect()
 }

@@ -1,9 +1,8 @@
 //! The folder of a running build: a lock, one folder per stage and fingerprint, files that are whole or absent.
 
+use super::tensors::Tensors;
 use super::{PipelineError, Stage};
-use candle_core::{Device, Tensor};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
@@ -11,9 +10,6 @@ use std::path::{Path, PathBuf};
 
 /// The file in a workspace that explorers of a running build open.
 const SNAPSHOT: &str = "snapshot.atlas";
-
-/// Named tensors of one stage file.
-pub(super) type Tensors = HashMap<String, Tensor>;
 
 /// The folder of a running build, held exclusively.
 #[derive(Debug)]
@@ -96,9 +92,14 @@ impl StageFolder {
         self.path.join(format!("{name}.safetensors"))
     }
 
+    /// Where the matrix called `name` lies.
+    pub(super) fn matrix_path(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.rows"))
+    }
+
     /// The tensors of file `name`, or `None` when it is absent or damaged.
     pub(super) fn load(&self, name: &str) -> Option<Tensors> {
-        candle_core::safetensors::load(self.file(name), &Device::Cpu).ok()
+        Tensors::load(&self.file(name))
     }
 
     /// Names of all files, sorted.
@@ -119,8 +120,9 @@ impl StageFolder {
     pub(super) fn save(&self, name: &str, tensors: &Tensors) -> Result<(), PipelineError> {
         let path = self.file(name);
         // Not by candle's own `save`, which turns the system's reason (a full disk) into text.
-        let bytes = safetensors::serialize(tensors, None)
-            .map_err(|error| io("write", &path)(std::io::Error::other(error)))?;
+        let bytes = tensors
+            .to_bytes()
+            .map_err(|error| self.bad(name, error.0))?;
         let mut temporary =
             tempfile::NamedTempFile::new_in(&self.path).map_err(io("write", &path))?;
         let written = temporary.write_all(&bytes);
@@ -191,14 +193,11 @@ mod tests {
         let folder = workspace
             .stage(super::super::LAYOUT, &Fingerprint::of(["x"]))
             .unwrap();
-        let tensor = Tensor::new(&[1f32, 2.0], &Device::Cpu).unwrap();
-        folder
-            .save("a", &HashMap::from([("t".to_owned(), tensor)]))
-            .unwrap();
-        assert_eq!(
-            folder.load("a").unwrap()["t"].to_vec1::<f32>().unwrap(),
-            [1.0, 2.0]
-        );
+        let mut tensors = Tensors::default();
+        tensors.put("t", vec![1f32, 2.0]).unwrap();
+        folder.save("a", &tensors).unwrap();
+        let loaded = folder.load("a").unwrap();
+        assert_eq!(loaded.numbers::<f32>("t").unwrap(), [1.0, 2.0]);
         assert_eq!(folder.names(), ["a"]);
         let path = folder.file("a");
         let bytes = std::fs::read(&path).unwrap();

@@ -1,8 +1,11 @@
 //! Layout: seconds and quality of neighbours and maps, on generated activations or on a given `.npy`.
 //!
-//! `cargo bench --bench layout -- [--n 10000] [--depth 512] [--k 15] [--min-dist 0.1] [--npy FILE] [--write FILE]`
+//! `cargo bench --bench layout -- [--n 10000] [--depth 512] [--k 15] [--min-dist 0.1] [--epochs 0]
+//! [--attraction one-end] [--npy FILE | --rows FILE] [--write FILE]`
 //!
-//! `--write` saves the generated activations, so that `peers/umap_learn.py` can run on the same numbers and
+//! `--rows` maps the first `n` activations of a file of bare little-endian floats, `depth` each, as a running
+//! build keeps them in its `.part` folder (`collect-…/0.activations.rows`); memory is then reported without and
+//! with what is mapped. `--write` saves the generated activations, so that `peers/umap_learn.py` can run on the same numbers and
 //! print the same columns.
 #![allow(
     clippy::unwrap_used,
@@ -10,13 +13,12 @@
 )]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-use atlascope::atlas::{LayoutMetric, LayoutRecipe};
-use atlascope::layout::{
-    Points, curve::Curve, descent, graph, initial, neighbours, normalise, quality,
-};
+use atlascope::atlas::{Attraction, LayoutMetric, LayoutRecipe};
+use atlascope::layout::{Points, descent, graph, initial, neighbours, normalise, quality};
+use atlascope::mapped::Mapped;
 use atlascope::math::Rng;
 use atlascope::progress::Silent;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use npyz::WriterBuilder;
 use std::collections::HashSet;
 use std::time::Instant;
@@ -43,6 +45,23 @@ fn read(path: &str) -> Array2<f32> {
     let file = file.unwrap();
     let shape: Vec<usize> = file.shape().iter().map(|&s| s as usize).collect();
     Array2::from_shape_vec((shape[0], shape[1]), file.into_vec().unwrap()).unwrap()
+}
+
+/// Kilobytes after `name` in this process's status, in gigabytes.
+fn gigabytes(name: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|rest| rest.split_whitespace().nth(1)?.parse::<f64>().ok());
+    number.unwrap_or(f64::NAN) / 1e6
+}
+
+fn memory(stage: &str) {
+    println!(
+        "{stage:<11} {:6.2} GB own, {:6.2} GB with mapped files, {:6.2} GB at most so far",
+        gigabytes("RssAnon"),
+        gigabytes("VmRSS"),
+        gigabytes("VmHWM"),
+    );
 }
 
 fn write(path: &str, rows: &Array2<f32>) {
@@ -85,35 +104,43 @@ fn main() {
         args.get(place + 1).map(String::as_str)
     };
     let number = |name: &str, default: u32| given(name).map_or(default, |v| v.parse().unwrap());
-    let rows = given("--npy").map_or_else(
-        || {
-            generated(
-                number("--n", 10_000) as usize,
-                number("--depth", 512) as usize,
-            )
-        },
-        read,
-    );
-    if let Some(path) = given("--write") {
-        write(path, &rows);
-    }
     let recipe = LayoutRecipe {
         n_neighbors: number("--k", 15),
         min_dist: given("--min-dist").map_or(0.1, |v| v.parse().unwrap()),
         metric: LayoutMetric::Cosine,
         n_epochs: number("--epochs", 0),
+        attraction: match given("--attraction") {
+            Some("one-end") => Attraction::OneEnd,
+            _ => Attraction::BothEnds,
+        },
+        ..LayoutRecipe::default()
     };
-    measure(&rows, &recipe, u64::from(number("--seed", 1)));
+    let seed = u64::from(number("--seed", 1));
+    let (n, depth) = (
+        number("--n", 10_000) as usize,
+        number("--depth", 512) as usize,
+    );
+    if let Some(path) = given("--rows") {
+        let file = std::fs::File::open(path).unwrap();
+        let rows = Mapped::<f32>::open(&file, 0, (n, depth)).unwrap();
+        return measure(&rows.view(), &recipe, seed);
+    }
+    let rows = given("--npy").map_or_else(|| generated(n, depth), read);
+    if let Some(path) = given("--write") {
+        write(path, &rows);
+    }
+    measure(&rows.view(), &recipe, seed);
 }
 
-fn measure(rows: &Array2<f32>, recipe: &LayoutRecipe, seed: u64) {
-    let view = rows.view();
-    let points = Points::new(&view, recipe.metric).unwrap();
+fn measure(view: &ArrayView2<'_, f32>, recipe: &LayoutRecipe, seed: u64) {
+    memory("start");
+    let points = Points::new(view, recipe.metric).unwrap();
     let k = recipe.n_neighbors as usize;
     let (found, seconds) = timed(|| neighbours::find(&points, k, seed, &Silent).unwrap());
     println!("neighbours  {seconds}");
+    memory("");
     let queries: Vec<u32> = Rng::new(2)
-        .sample(rows.nrows(), QUERIES as usize)
+        .sample(view.nrows(), QUERIES as usize)
         .into_iter()
         .map(|q| q as u32)
         .collect();
@@ -126,19 +153,19 @@ fn measure(rows: &Array2<f32>, recipe: &LayoutRecipe, seed: u64) {
         .sum();
     let recall = hits as f64 / truth.index.len() as f64;
     println!("            recall@{} {recall:.4}", found.k);
-    let (graph, seconds) = timed(|| graph::fuzzy(&found));
+    let (graph, seconds) = timed(|| graph::fuzzy(found));
     println!("graph       {seconds}");
+    memory("");
     let (start, seconds) = timed(|| initial::positions(&graph, &points, seed, &Silent).unwrap());
     println!(
         "initial     {seconds}   {} components",
         graph.components().1
     );
-    let curve = Curve::fit(1.0, recipe.min_dist);
-    let (raw, seconds) =
-        timed(|| descent::descend(&graph, start, curve, recipe.n_epochs, seed, &Silent).unwrap());
+    let (raw, seconds) = timed(|| descent::descend(graph, start, recipe, seed, &Silent).unwrap());
     println!("descent     {seconds}");
+    memory("");
     let raw = Array2::from_shape_fn((raw.len(), 2), |(row, axis)| raw[row][axis]);
-    let found = quality(&view, &raw.view(), recipe.metric, 15, QUERIES, seed);
+    let found = quality(view, &raw.view(), recipe.metric, 15, QUERIES, seed);
     println!(
         "trust@15 {:.4}  recall@15 on the map {:.3}",
         found.trustworthiness, found.neighbour_recall

@@ -11,7 +11,7 @@ use super::{Neighbours, Points};
 use crate::math::rng::mix;
 use crate::progress::{Interrupted, Progress, check};
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, Axis, Zip, s};
+use ndarray::{Array2, s};
 use rayon::prelude::*;
 
 /// Trees of the forest.
@@ -20,20 +20,24 @@ const TREES: u64 = 6;
 const LEAF: usize = 256;
 /// Rounds at most.
 const ROUNDS: u64 = 8;
+/// Leaves whose proposals are merged at a time.
+const LEAVES: usize = 512;
 /// Vertices whose proposals are merged at a time.
 const BLOCK: usize = 8_192;
+/// Marks a vertex number; there are never so many vertices.
+const FRESH: u32 = 1 << 31;
 /// The descent ends with a round that changes less than this share of all entries.
 const SETTLED: f64 = 0.002;
 
 /// The `k` nearest other points of every point, nearly all of them right.
 pub(super) fn find(
-    points: &Points,
+    points: &Points<'_>,
     k: usize,
     seed: u64,
     progress: &dyn Progress,
 ) -> Result<Neighbours, Interrupted> {
     progress.begin("find neighbours", TREES + ROUNDS, "round");
-    let reduced = Reduced::new(&points.rows(), seed);
+    let reduced = Reduced::new(points, seed);
     let mut lists = Lists::new(points.len(), k);
     let leaf = LEAF.max(2 * k + 4);
     let mut walk = Vec::new();
@@ -108,36 +112,45 @@ impl Lists {
         }
     }
 
-    /// Compares all points of each leaf.
-    fn merge_tree(&mut self, points: &Points, tree: &Tree) {
-        let found: Vec<Vec<Vec<u64>>> = tree
-            .par_leaves()
-            .map(|members| {
-                let rows = gather(&points.rows(), members);
-                let products = rows.dot(&rows.t());
-                let best = |(&vertex, dots): (&u32, ndarray::ArrayView1<'_, f32>)| {
-                    let vertex = vertex as usize;
-                    let mut nearest = Nearest::new(self.k);
-                    let limit = self.limit(vertex);
-                    for (&other, &dot) in members.iter().zip(dots) {
-                        let other = other as usize;
-                        let distance = points.rank_distance(vertex, other, dot);
-                        if distance <= limit && other != vertex {
-                            nearest.offer(distance, other);
-                        }
-                    }
-                    nearest.into_sorted()
-                };
-                members.iter().zip(products.rows()).map(best).collect()
-            })
-            .collect();
-        let mut proposals = vec![Vec::new(); self.n()];
-        for (range, leaf) in tree.leaves.iter().zip(found) {
-            for (&vertex, keys) in tree.order[range.clone()].iter().zip(leaf) {
-                proposals[vertex as usize] = keys;
+    /// Compares all points of each leaf, some leaves at a time: what all of them propose would fill as much memory
+    /// as the lists.
+    fn merge_tree(&mut self, points: &Points<'_>, tree: &Tree) {
+        let mut proposals: Vec<Vec<u64>> = vec![Vec::new(); self.n()];
+        for leaves in tree.leaves.chunks(LEAVES) {
+            let found: Vec<Vec<Vec<u64>>> = leaves
+                .par_iter()
+                .map(|range| self.nearest_within(points, &tree.order[range.clone()]))
+                .collect();
+            for (range, leaf) in leaves.iter().zip(found) {
+                for (&vertex, keys) in tree.order[range.clone()].iter().zip(leaf) {
+                    proposals[vertex as usize] = keys;
+                }
+            }
+            self.merge(&|vertex| &proposals[vertex]);
+            for &vertex in leaves.iter().flat_map(|range| &tree.order[range.clone()]) {
+                proposals[vertex as usize] = Vec::new();
             }
         }
-        self.merge(&|vertex| &proposals[vertex]);
+    }
+
+    /// For each of `members` the keys of those among them that can enter its list.
+    fn nearest_within(&self, points: &Points<'_>, members: &[u32]) -> Vec<Vec<u64>> {
+        let rows = points.gather(members.iter().map(|&v| v as usize));
+        let products = rows.dot(&rows.t());
+        let best = |(&vertex, dots): (&u32, ndarray::ArrayView1<'_, f32>)| {
+            let vertex = vertex as usize;
+            let mut nearest = Nearest::new(self.k);
+            let limit = self.limit(vertex);
+            for (&other, &dot) in members.iter().zip(dots) {
+                let other = other as usize;
+                let distance = points.rank_distance(vertex, other, dot);
+                if distance <= limit && other != vertex {
+                    nearest.offer(distance, other);
+                }
+            }
+            nearest.into_sorted()
+        };
+        members.iter().zip(products.rows()).map(best).collect()
     }
 
     /// Merges the rising keys that `proposals` has for each vertex; returns how many entered a list.
@@ -173,7 +186,8 @@ impl Lists {
                     .zip(fresh.iter())
                     .map(|(&key, &f)| (index_of(key), f));
                 let from = &incoming[starts[vertex]..starts[vertex + 1]];
-                let all = own.chain(from.iter().copied()).map(|(other, fresh)| {
+                let from = from.iter().map(|&v| (v & !FRESH, v & FRESH != 0));
+                let all = own.chain(from).map(|(other, fresh)| {
                     (
                         mix(salt ^ ((vertex as u64) << 32) ^ u64::from(other)),
                         other,
@@ -192,8 +206,8 @@ impl Lists {
         Candidates { fresh, known }
     }
 
-    /// For every vertex the vertices whose lists it is in, with the entry's freshness.
-    fn incoming(&self) -> (Vec<usize>, Vec<(u32, bool)>) {
+    /// For every vertex the vertices whose lists it is in, with the entry's freshness as [`FRESH`].
+    fn incoming(&self) -> (Vec<usize>, Vec<u32>) {
         let mut starts = vec![0_usize; self.n() + 1];
         for &key in &self.keys {
             starts[index_of(key) as usize + 1] += 1;
@@ -202,17 +216,17 @@ impl Lists {
             starts[v + 1] += starts[v];
         }
         let mut next = starts.clone();
-        let mut incoming = vec![(0_u32, false); self.keys.len()];
+        let mut incoming = vec![0_u32; self.keys.len()];
         for (entry, (&key, &fresh)) in self.keys.iter().zip(&self.fresh).enumerate() {
             let slot = &mut next[index_of(key) as usize];
-            incoming[*slot] = ((entry / self.k) as u32, fresh);
+            incoming[*slot] = (entry / self.k) as u32 | if fresh { FRESH } else { 0 };
             *slot += 1;
         }
         (starts, incoming)
     }
 
     /// Compares the candidates of each vertex in `block` among each other; returns how many entries changed.
-    fn join(&mut self, points: &Points, block: &[u32], candidates: &Candidates) -> usize {
+    fn join(&mut self, points: &Points<'_>, block: &[u32], candidates: &Candidates) -> usize {
         let mut proposals: Vec<(u32, u64)> = block
             .par_chunks(32)
             .flat_map_iter(|vertices| {
@@ -240,7 +254,7 @@ impl Lists {
     /// Proposes every pair of `fresh` × (`fresh` ∪ `known`) that is near enough for either list.
     fn compare(
         &self,
-        points: &Points,
+        points: &Points<'_>,
         fresh: &[u32],
         known: &[u32],
         proposals: &mut Vec<(u32, u64)>,
@@ -249,7 +263,7 @@ impl Lists {
             return;
         }
         let members = [fresh, known].concat();
-        let rows = gather(&points.rows(), &members);
+        let rows = points.gather(members.iter().map(|&v| v as usize));
         let mut products = Array2::<f32>::zeros((fresh.len(), members.len()));
         let left = rows.slice(s![..fresh.len(), ..]);
         general_mat_mul(1.0, &left, &rows.t(), 0.0, &mut products);
@@ -270,15 +284,6 @@ impl Lists {
             }
         }
     }
-}
-
-/// Copies rows side by side for a product.
-fn gather(rows: &ArrayView2<'_, f32>, members: &[u32]) -> Array2<f32> {
-    let mut block = Array2::zeros((members.len(), rows.ncols()));
-    Zip::from(block.axis_iter_mut(Axis(0)))
-        .and(members)
-        .for_each(|mut to, &from| to.assign(&rows.row(from as usize)));
-    block
 }
 
 /// The `n` of lowest priority, each vertex once.

@@ -4,7 +4,7 @@ use super::nearest::{Nearest, distance_of, index_of};
 use super::{Neighbours, Points};
 use crate::progress::{Interrupted, Progress, check};
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, s};
 use rayon::prelude::*;
 
 /// Query rows of one task: few, so that even small inputs give every thread work.
@@ -14,7 +14,7 @@ const CANDIDATES: usize = 768;
 
 /// The `k` nearest other points of every point.
 pub(super) fn find(
-    points: &Points,
+    points: &Points<'_>,
     k: usize,
     progress: &dyn Progress,
 ) -> Result<Neighbours, Interrupted> {
@@ -28,17 +28,60 @@ pub(super) fn find(
 /// # Errors
 /// [`Interrupted`].
 pub fn among(
-    points: &Points,
+    points: &Points<'_>,
     queries: &[u32],
     k: usize,
     progress: &dyn Progress,
 ) -> Result<Neighbours, Interrupted> {
-    let blocks: Vec<Vec<u64>> = queries
-        .par_chunks(QUERIES)
+    let own = |block: &[u32]| -> Vec<Query> {
+        let query = |&q: &u32| (points.square(q as usize), Some(q as usize));
+        block.iter().map(query).collect()
+    };
+    search(points, queries.len(), k, progress, &|range| {
+        let block = &queries[range];
+        let rows = points.gather(block.iter().map(|&q| q as usize));
+        (rows, own(block))
+    })
+}
+
+/// The `k` nearest of `points` to each of `others`, which were made by [`Points::like`].
+///
+/// # Errors
+/// [`Interrupted`].
+pub(in crate::layout) fn across(
+    points: &Points<'_>,
+    others: &Points<'_>,
+    k: usize,
+    progress: &dyn Progress,
+) -> Result<Neighbours, Interrupted> {
+    search(points, others.len(), k, progress, &|range| {
+        let queries = range.clone().map(|q| (others.square(q), None)).collect();
+        (others.gather(range), queries)
+    })
+}
+
+/// The squared length of a query's prepared row, and its own index if it is one of the points.
+type Query = (f32, Option<usize>);
+
+/// Prepared rows (queries × depth) and what else must be known of each query, for a range of all queries.
+type MakeQueries<'a> = dyn Fn(std::ops::Range<usize>) -> (Array2<f32>, Vec<Query>) + Sync + 'a;
+
+fn search(
+    points: &Points<'_>,
+    n_queries: usize,
+    k: usize,
+    progress: &dyn Progress,
+    make: &MakeQueries<'_>,
+) -> Result<Neighbours, Interrupted> {
+    let blocks: Vec<Vec<u64>> = (0..n_queries.div_ceil(QUERIES))
+        .into_par_iter()
         .map(|block| {
             check(progress)?;
-            let found = of_block(points, block, k);
-            progress.advance(block.len() as u64);
+            let range = block * QUERIES..((block + 1) * QUERIES).min(n_queries);
+            let n = range.len() as u64;
+            let (rows, queries) = make(range);
+            let found = of_block(points, &rows, &queries, k);
+            progress.advance(n);
             Ok(found)
         })
         .collect::<Result<_, Interrupted>>()?;
@@ -52,24 +95,23 @@ pub fn among(
     })
 }
 
-fn of_block(points: &Points, queries: &[u32], k: usize) -> Vec<u64> {
-    let rows = points.rows();
-    let query_rows = rows.select(
-        Axis(0),
-        &queries.iter().map(|&q| q as usize).collect::<Vec<_>>(),
-    );
+fn of_block(points: &Points<'_>, rows: &Array2<f32>, queries: &[Query], k: usize) -> Vec<u64> {
     let mut nearest = vec![Nearest::new(k); queries.len()];
     let mut products = Array2::<f32>::zeros((queries.len(), CANDIDATES));
-    for (block_idx, candidates) in rows.axis_chunks_iter(Axis(0), CANDIDATES).enumerate() {
-        let first = block_idx * CANDIDATES;
-        let mut products = products.slice_mut(s![.., ..candidates.nrows()]);
-        general_mat_mul(1.0, &query_rows, &candidates.t(), 0.0, &mut products);
-        for ((&query, nearest), dots) in queries.iter().zip(&mut nearest).zip(products.rows()) {
-            let query = query as usize;
-            for (offset, &dot) in dots.iter().enumerate() {
-                let distance = points.rank_distance(query, first + offset, dot);
-                if distance <= nearest.limit() && first + offset != query {
-                    nearest.offer(distance, first + offset);
+    let mut candidates = Array2::<f32>::zeros((CANDIDATES.min(points.len()), points.depth()));
+    for first in (0..points.len()).step_by(CANDIDATES) {
+        let range = first..(first + CANDIDATES).min(points.len());
+        points.fill(&mut candidates, range.clone());
+        let block = candidates.slice(s![..range.len(), ..]);
+        let mut products = products.slice_mut(s![.., ..range.len()]);
+        general_mat_mul(1.0, rows, &block.t(), 0.0, &mut products);
+        for ((&(square, own), nearest), dots) in
+            queries.iter().zip(&mut nearest).zip(products.rows())
+        {
+            for (other, &dot) in range.clone().zip(dots) {
+                let distance = points.rank_between(square, other, dot);
+                if distance <= nearest.limit() && Some(other) != own {
+                    nearest.offer(distance, other);
                 }
             }
         }

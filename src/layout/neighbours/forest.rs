@@ -3,9 +3,9 @@
 //! The trees split the leading principal components, which costs a tenth of splitting whole activations and
 //! separates better. All leaves hold about the same number of points, because splits are at the median.
 
+use super::Points;
 use crate::math::{Rng, pca, rng::mix};
-use ndarray::{Array2, ArrayView2, Axis};
-use rayon::prelude::*;
+use ndarray::Array2;
 
 /// Components that the trees see.
 const COMPONENTS: usize = 40;
@@ -26,13 +26,13 @@ pub(super) struct Reduced {
 }
 
 impl Reduced {
-    /// Principal coordinates of `rows` (n × width).
-    pub(super) fn new(rows: &ArrayView2<'_, f32>, seed: u64) -> Self {
-        let sample = Rng::stream(seed, 0x5a3b).sample(rows.nrows(), SAMPLE);
+    /// Principal coordinates of `points`.
+    pub(super) fn new(points: &Points<'_>, seed: u64) -> Self {
+        let sample = Rng::stream(seed, 0x5a3b).sample(points.len(), SAMPLE);
         let (mean, components, _) =
-            pca::axes(&rows.select(Axis(0), &sample).view(), COMPONENTS, seed);
+            pca::axes(&points.gather(sample.into_iter()).view(), COMPONENTS, seed);
         Self {
-            coordinates: pca::project(rows, &mean.view(), &components.view()),
+            coordinates: points.project(&mean.view(), &components.view()),
         }
     }
 
@@ -96,13 +96,4 @@ fn collect_leaves(
     let middle = range.start + range.len() / 2;
     collect_leaves(range.start..middle, leaf, leaves);
     collect_leaves(middle..range.end, leaf, leaves);
-}
-
-impl Tree {
-    /// The leaves' points, in parallel.
-    pub(super) fn par_leaves(&self) -> impl IndexedParallelIterator<Item = &[u32]> {
-        self.leaves
-            .par_iter()
-            .map(|range| &self.order[range.clone()])
-    }
 }
