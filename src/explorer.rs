@@ -12,6 +12,7 @@
 
 pub mod action;
 pub mod camera;
+mod canvas;
 mod event;
 pub mod focus;
 pub mod keymap;

@@ -20,7 +20,7 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     // The file is read while the question to the terminal is on its way.
     let (atlas, capabilities) = std::thread::scope(|scope| {
         let atlas = scope.spawn(|| open::read(&args.atlas));
-        let capabilities = probe(args.protocol);
+        let capabilities = probe(args.protocol, true);
         let atlas = atlas
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -43,7 +43,7 @@ pub(super) fn explore(
     protocol: Option<ProtocolArg>,
 ) -> Result<(), Failure> {
     require_terminal()?;
-    show(name, initial, updates, probe(protocol)?)
+    show(name, initial, updates, probe(protocol, true)?)
 }
 
 fn show(
@@ -74,16 +74,22 @@ pub(super) fn require_terminal() -> Result<(), Failure> {
     )
 }
 
-/// Asks the terminal, with the user's choice on top.
-pub(super) fn probe(protocol: Option<ProtocolArg>) -> Result<Capabilities, probe::Error> {
+/// Asks the terminal, with the user's choice on top. With `keep`, unread input stays for who reads next.
+pub(super) fn probe(
+    protocol: Option<ProtocolArg>,
+    keep: bool,
+) -> Result<Capabilities, probe::Error> {
     let hints = Hints::from_env(&|name| std::env::var(name).ok());
     let choice = match protocol {
         None => Choice::Auto,
         Some(ProtocolArg::Kitty) => Choice::Kitty,
+        Some(ProtocolArg::Placeholders) => Choice::Placeholders,
+        Some(ProtocolArg::Iterm) => Choice::Iterm,
+        Some(ProtocolArg::Sixel) => Choice::Sixel,
         Some(ProtocolArg::Halfblock) => Choice::HalfBlock,
         Some(ProtocolArg::None) => Choice::None,
     };
-    probe::probe(&hints, choice)
+    probe::probe(&hints, choice, keep)
 }
 
 fn title(path: &Path) -> String {

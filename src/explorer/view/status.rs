@@ -3,7 +3,6 @@
 use super::text::{cut, duration, put, put_right, width};
 use super::theme::Theme;
 use crate::explorer::state::{Overlay, State};
-use crate::graphics::Protocol;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -30,7 +29,7 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     if state.building && state.atlas.is_some() {
         place(&build(state), theme.accent);
     }
-    place(protocol(state.screen.protocol), theme.faint);
+    place(state.screen.protocol.name(), theme.faint);
     let (text, style) = match (&state.notice, &state.failure) {
         (Some(notice), _) => (notice.clone(), theme.notice),
         (None, Some(why)) if state.atlas.is_some() => {
@@ -67,14 +66,4 @@ fn build(state: &State) -> String {
         .into_iter()
         .flatten()
         .collect()
-}
-
-/// What a protocol is called.
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Kitty => "kitty",
-        Protocol::HalfBlock { true_colour: true } => "half-blocks",
-        Protocol::HalfBlock { true_colour: false } => "half-blocks, 256 colours",
-        Protocol::None => "no pictures",
-    }
 }
