@@ -14,7 +14,7 @@ mod recipe;
 pub mod sample;
 mod truth;
 
-pub use class::{Class, ClassId, short_name};
+pub use class::{Class, ClassId, class_called, short_name};
 pub use icon::{Icons, Palette, TILE_SIZE, Tile};
 pub use images::Images;
 pub use layer::{LayerAtlas, LayoutQuality, Pca, Samples, TOP_ATTRIBUTIONS, snap_position};

@@ -16,13 +16,19 @@ mod failure;
 mod info;
 #[cfg(feature = "build")]
 mod interrupt;
+#[cfg(feature = "build")]
+mod layers;
 mod logging;
 #[cfg(feature = "build")]
 mod networks;
 mod open;
 mod output;
 #[cfg(feature = "build")]
+mod predict;
+#[cfg(feature = "build")]
 mod progress;
+#[cfg(feature = "build")]
+mod pull;
 #[cfg(feature = "explore")]
 mod show;
 #[cfg(feature = "build")]
@@ -59,6 +65,12 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Build(args) => build::run(&args),
         #[cfg(all(feature = "build", feature = "explore"))]
         Command::Demo(args) => demo::run(&args),
+        #[cfg(feature = "build")]
+        Command::Predict(args) => predict::run(&args),
+        #[cfg(feature = "build")]
+        Command::Layers(args) => layers::run(&args),
+        #[cfg(feature = "build")]
+        Command::Pull(args) => pull::run(&args),
         #[cfg(feature = "explore")]
         Command::Explore(args) => explore::run(&args),
         #[cfg(feature = "explore")]

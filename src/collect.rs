@@ -96,7 +96,7 @@ pub fn collect(plan: &Plan<'_>, batch: &[Prepared]) -> Result<Chunk, CollectErro
         ..Chunk::default()
     };
     chunk.prediction = match plan.network.logits {
-        Some(_) => predictions(&outputs[plan.layers.len()])?,
+        Some(_) => predictions(&outputs[plan.layers.len()], batch)?,
         None => vec![None; batch.len()],
     };
     for (layer_idx, layer) in plan.layers.iter().enumerate() {
@@ -107,10 +107,8 @@ pub fn collect(plan: &Plan<'_>, batch: &[Prepared]) -> Result<Chunk, CollectErro
                 let activation = outputs[layer_idx]
                     .narrow(0, idx, 1)
                     .map_err(NetworkError::from)?;
-                let mut rng = Rng::stream(
-                    plan.seed,
-                    (u64::from(prepared.image) << 8) | layer.id.0 as u64,
-                );
+                let mut rng = Rng::stream(plan.seed, stream_of(prepared.image, layer.id));
+
                 sample(plan, layer, prepared, &activation, &mut rng)
             })
             .collect();
@@ -163,13 +161,27 @@ fn run(
     network.forward(&images, taps)
 }
 
-fn predictions(logits: &Tensor) -> Result<Vec<Option<ClassId>>, NetworkError> {
-    let rows = logits.to_dtype(DType::F32)?.to_vec2::<f32>()?;
-    let largest = |row: &Vec<f32>| {
+/// The stream of random numbers of one image at one layer. Large graphs have more than 256 nodes; what is left of
+/// their index goes where no image's index reaches.
+fn stream_of(image: u32, layer: NodeId) -> u64 {
+    let (low, high) = (layer.0 as u64 & 0xFF, layer.0 as u64 >> 8);
+    (u64::from(image) << 8) | low | (high << 40)
+}
+
+fn predictions(logits: &Tensor, batch: &[Prepared]) -> Result<Vec<Option<ClassId>>, CollectError> {
+    let logits = logits.to_dtype(DType::F32).map_err(NetworkError::from)?;
+    let rows = logits.to_vec2::<f32>().map_err(NetworkError::from)?;
+    let largest = |(row, prepared): (&Vec<f32>, &Prepared)| {
+        if row.iter().any(|logit| !logit.is_finite()) {
+            return Err(CollectError::NotFinite {
+                layer: "of the logits".to_owned(),
+                image: prepared.image,
+            });
+        }
         let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-        best.map(|(class, _)| class as ClassId)
+        Ok(best.map(|(class, _)| class as ClassId))
     };
-    Ok(rows.iter().map(largest).collect())
+    rows.iter().zip(batch).map(largest).collect()
 }
 
 /// Samples one image at one layer; `activation` is `[1, depth, rows, columns]`.
@@ -204,7 +216,12 @@ fn sample(
     let attributions = match plan.network.logits {
         Some(_) => plan
             .network
-            .attribution(layer.id, activation, &positions, plan.relaxation)?
+            .attribution_in(
+                &image_of(plan, prepared)?,
+                (layer.id, activation),
+                &positions,
+                plan.relaxation,
+            )?
             .mapv(f16::from_f32),
         None => Array2::zeros((positions.len(), 0)),
     };
@@ -220,6 +237,13 @@ fn sample(
         attributions,
         pooled: Array2::from_shape_fn((1, depth), |(_, c)| mean(c)),
     })
+}
+
+/// `[1, 3, side, side]`.
+fn image_of(plan: &Plan<'_>, prepared: &Prepared) -> Result<Tensor, NetworkError> {
+    let side = plan.network.input.size;
+    let (pixels, shape) = (prepared.pixels.clone(), (1, 3, side, side));
+    Ok(Tensor::from_vec(pixels, shape, &plan.network.device)?)
 }
 
 /// Draws up to `n` distinct positions of a `rows` × `cols` layer, sorted by row and column.

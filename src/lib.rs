@@ -27,6 +27,7 @@
 //! | `train` | the trainer of the demo's small network | the terminal |
 //! | `pipeline` | the stages in order, resumable; the only place where computation meets disk | the terminal |
 //! | [`store`] | [`atlas::Atlas`] ⇄ one `.atlas` file; the only place that knows the format | who asks |
+//! | `hub` | weights: found in the cache folders, downloaded with resume, checked by their hash | networks, the terminal |
 //! | `graphics` | terminal pictures: probe, kitty, half-blocks | ratatui, the atlas |
 //! | `explorer` | event → message → update → effects; view; placements | candle |
 //! | [`paths`] | where state, cache and configuration live | the environment (it is passed in) |
@@ -58,6 +59,8 @@ pub mod binning;
 pub mod collect;
 #[cfg(feature = "build")]
 pub mod featurevis;
+#[cfg(feature = "build")]
+pub mod hub;
 #[cfg(feature = "build")]
 pub mod images;
 #[cfg(feature = "build")]

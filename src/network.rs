@@ -5,21 +5,34 @@
 //! logits: attribution). Plain candle operators are the reference on every device; on the CPU
 //! [`kernels`] computes the same numbers faster.
 
+pub mod catalogue;
 pub mod demo;
+pub mod describe;
 pub mod graph;
 mod inception;
 pub mod inception_v1;
 pub mod input;
 pub mod kernels;
 pub mod manifest;
+mod model;
+pub mod onnx;
 pub mod ops;
+mod pth;
+mod torchvision;
+pub mod vit;
 pub mod weights;
 
 mod cone;
+mod extent;
 mod reference;
+mod rules;
+mod tidy;
 
-pub use graph::{Extent, Graph, Layer, Node, NodeId, Op};
+pub use extent::{Axes, Extent};
+pub use graph::{Graph, Layer, Node, NodeId, Op};
 pub use input::{Channels, InputSpec, Resize};
+pub use model::{Model, Objective};
+pub use ops::Opaque;
 
 use crate::atlas::{Class, Relaxation};
 use candle_core::{DType, Device, Tensor};
@@ -67,6 +80,29 @@ pub enum NetworkError {
         /// Names of taps, nearest first.
         nearest: Vec<String>,
     },
+    /// Another number of class names than the classifier has outputs.
+    #[error("{classes} class names for the {outputs} outputs of {network}")]
+    WrongClasses {
+        /// The network.
+        network: String,
+        /// Outputs of its classifier.
+        outputs: usize,
+        /// Names that were given.
+        classes: usize,
+    },
+    /// Not an ONNX file, a damaged one, or one that cannot be run.
+    #[error("not a usable ONNX file: {0}")]
+    BadModel(String),
+    /// An operator that is not implemented.
+    #[error("operator {operator} (node {node}) is not supported; supported are {supported}")]
+    UnsupportedOperator {
+        /// Its type.
+        operator: String,
+        /// The node's name.
+        node: String,
+        /// What is, in one line.
+        supported: String,
+    },
     /// A graph whose parts do not fit, or a node that cannot do what was asked of it.
     #[error("{0}")]
     BadGraph(String),
@@ -112,6 +148,10 @@ pub struct Network {
     pub compute: Compute,
     /// Value sizes at the input's size, by node.
     extents: Vec<Extent>,
+    /// Receptive field and stride in input pixels, by node.
+    fields: Vec<(usize, usize)>,
+    /// Computes instead of the graph, for networks that are none.
+    model: Option<Box<dyn Model>>,
     /// The graph packed for the CPU, made when it is first needed.
     engine: OnceLock<Option<kernels::Engine>>,
 }
@@ -131,6 +171,7 @@ impl Network {
         device: Device,
     ) -> Result<Self> {
         let extents = graph.extents((input.size, input.size))?;
+        let fields = graph.receptive_fields();
         Ok(Self {
             name: name.into(),
             graph,
@@ -141,6 +182,8 @@ impl Network {
             device,
             compute: Compute::default(),
             extents,
+            fields,
+            model: None,
             engine: OnceLock::new(),
         })
     }
@@ -150,12 +193,15 @@ impl Network {
     /// # Errors
     /// Another number of classes than the node has features.
     pub fn with_classes(mut self, logits: NodeId, classes: Vec<Class>) -> Result<Self> {
-        let extent = self.extents.get(logits.0).copied();
-        let expected = Extent {
-            channels: classes.len(),
-            map: None,
-        };
-        if extent != Some(expected) {
+        let extent = self.extents.get(logits.0);
+        if extent.is_none_or(|extent| extent.dims != [classes.len()]) {
+            if let Some([outputs]) = extent.map(|extent| extent.dims.as_slice()) {
+                return Err(NetworkError::WrongClasses {
+                    outputs: *outputs,
+                    network: self.name,
+                    classes: classes.len(),
+                });
+            }
             return Err(NetworkError::BadGraph(format!(
                 "{} classes for logits of {extent:?}",
                 classes.len()
@@ -164,6 +210,17 @@ impl Network {
         self.logits = Some(logits);
         self.classes = classes;
         Ok(self)
+    }
+
+    /// Lets `model` compute everything; the graph keeps only names and shapes. Every position of such a network sees
+    /// the whole image from its second node on.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Model + 'static) -> Self {
+        for field in self.fields.iter_mut().skip(2) {
+            field.0 = self.input.size;
+        }
+        self.model = Some(Box::new(model));
+        self
     }
 
     /// Says which weights these are.
@@ -178,6 +235,11 @@ impl Network {
     pub fn with_compute(mut self, compute: Compute) -> Self {
         self.compute = compute;
         self
+    }
+
+    /// The shape of one image's value at a node, at the network's input size.
+    pub fn extent(&self, id: NodeId) -> &Extent {
+        &self.extents[id.0]
     }
 
     /// The layer called `name`; every node with positions can be one.
@@ -200,6 +262,12 @@ impl Network {
         ends.filter_map(|&id| self.layer_of(id)).collect()
     }
 
+    /// Every node that can be a layer: those whose value is channels × rows × columns, shallow to deep.
+    pub fn taps(&self) -> Vec<Layer> {
+        let ids = (0..self.graph.nodes.len()).map(NodeId);
+        ids.filter_map(|id| self.layer_of(id)).collect()
+    }
+
     /// Values at `taps` for preprocessed images `[b, 3, h, w]`; nothing that they do not need is computed.
     /// Images may have any size down to what the windows up to the taps need.
     ///
@@ -207,6 +275,9 @@ impl Network {
     /// Images of another shape, or too small.
     pub fn forward(&self, images: &Tensor, taps: &[NodeId]) -> Result<Vec<Tensor>> {
         self.check_images(images)?;
+        if let Some(model) = &self.model {
+            return model.forward(images, taps);
+        }
         if let Some(engine) = self.engine() {
             return engine.forward(images, taps);
         }
@@ -225,6 +296,9 @@ impl Network {
         objective: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
         self.check_images(images)?;
+        if let Some(model) = &self.model {
+            return model.vjp(images, tap, objective);
+        }
         if let Some(engine) = self.engine() {
             return engine.vjp(images, tap, objective);
         }
@@ -298,6 +372,27 @@ impl Network {
             .map_err(|error| NetworkError::BadGraph(format!("attribution: {error}")))
     }
 
+    /// The same with the image `[1, 3, h, w]` that the activation comes from, which networks need whose layers do not
+    /// carry everything that follows from them (the class token of a transformer).
+    ///
+    /// # Errors
+    /// As [`Self::attribution`].
+    pub fn attribution_in(
+        &self,
+        image: &Tensor,
+        (tap, activation): (NodeId, &Tensor),
+        positions: &[(usize, usize)],
+        relaxation: Relaxation,
+    ) -> Result<Array2<f32>> {
+        match &self.model {
+            Some(model) if self.logits.is_some() => {
+                self.check_images(image)?;
+                model.attribution(image, tap, positions)
+            }
+            _ => self.attribution(tap, activation, positions, relaxation),
+        }
+    }
+
     /// The fast path, where the device is the CPU, the graph fits and nobody asked for the reference.
     fn engine(&self) -> Option<&kernels::Engine> {
         if self.compute == Compute::Reference || !self.device.is_cpu() {
@@ -322,16 +417,27 @@ impl Network {
     }
 
     fn layer_of(&self, id: NodeId) -> Option<Layer> {
-        let extent = self.extents[id.0];
-        let (receptive_field, stride) = self.graph.receptive_fields()[id.0];
+        let extent = &self.extents[id.0];
+        let (receptive_field, stride) = self.fields[id.0];
+        let node = self.graph.node(id);
         Some(Layer {
             id,
-            name: self.graph.node(id).name.clone(),
-            depth: extent.channels,
-            map_size: extent.map?,
+            name: node.name.clone(),
+            alias: node.alias.clone(),
+            depth: extent.channels(),
+            map_size: extent.map_size()?,
             receptive_field,
             stride,
+            macs: self.macs(id),
         })
+    }
+
+    /// Multiplications with addition that a node alone costs for one image, at the network's input size.
+    pub fn macs(&self, id: NodeId) -> u64 {
+        let node = self.graph.node(id);
+        let inputs = node.inputs.iter().map(|input| &self.extents[input.0]);
+        let inputs: Vec<&Extent> = inputs.collect();
+        node.op.macs(&inputs, &self.extents[id.0])
     }
 
     /// Block ends by edit distance, behind up to three other nodes that are nearer than any of them.
@@ -342,7 +448,7 @@ impl Network {
         let nearest_end = ends.first().map_or(usize::MAX, distance);
         let mut others: Vec<NodeId> = (1..self.graph.nodes.len())
             .map(NodeId)
-            .filter(|id| self.extents[id.0].map.is_some() && distance(id) < nearest_end)
+            .filter(|id| self.extents[id.0].map_size().is_some() && distance(id) < nearest_end)
             .collect();
         others.sort_by_key(distance);
         others.truncate(3);

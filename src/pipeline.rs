@@ -130,6 +130,16 @@ pub enum PipelineError {
     /// Collecting failed.
     #[error(transparent)]
     Collect(CollectError),
+    /// An activation is not a number.
+    #[error(
+        "layer {layer} gives NaN or infinity for {path}; the weights or the preprocessing are wrong"
+    )]
+    NotFinite {
+        /// The layer.
+        layer: String,
+        /// The image.
+        path: String,
+    },
     /// The layout failed.
     #[error("layout: {0}")]
     Layout(LayoutError),

@@ -43,8 +43,8 @@ fn from_the_demo_to_a_class_and_out() {
     terminal.wait_for("building screen", 20, |screen| {
         screen.contains("collect") || screen.contains("? help")
     });
-    terminal.wait_for("first map", 60, |screen| {
-        screen.contains("? help") && screen.contains("activations")
+    terminal.wait_for("first map", 120, |screen| {
+        screen.contains("mixed4b") && !screen.contains("building the first map")
     });
     let before = terminal.screen();
     terminal.send("llj");

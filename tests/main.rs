@@ -8,6 +8,7 @@ mod end_to_end;
 mod explorer;
 mod featurevis;
 mod graphics;
+mod hub;
 mod kernels;
 mod layout;
 mod network;

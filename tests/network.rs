@@ -2,6 +2,8 @@
 
 mod accuracy;
 mod rules;
+mod torchvision;
+pub(crate) mod transformer;
 mod truth;
 mod weights;
 

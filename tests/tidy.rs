@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "progress",
         ],
     ),
+    ("hub", &["progress"]),
     ("graphics", &[]),
     ("explorer", &["atlas", "graphics"]),
     (
@@ -46,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "explorer",
             "featurevis",
             "graphics",
+            "hub",
             "images",
             "layout",
             "math",

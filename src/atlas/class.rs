@@ -19,6 +19,21 @@ impl Class {
     }
 }
 
+/// The class with this id, or with this name among its names (ignoring case, `_` as a space).
+pub fn class_called(classes: &[Class], label: &str) -> Option<ClassId> {
+    let wanted = label.replace('_', " ").to_lowercase();
+    let named = |class: &Class| {
+        class
+            .names
+            .split(',')
+            .any(|name| name.trim().to_lowercase() == wanted)
+    };
+    let by_id = classes.iter().position(|class| class.id == label);
+    by_id
+        .or_else(|| classes.iter().position(named))
+        .map(|idx| idx as ClassId)
+}
+
 /// The first of several comma-separated names.
 pub fn short_name(names: &str) -> &str {
     names.split(',').next().unwrap_or(names).trim()

@@ -1,6 +1,11 @@
 //! What can be typed.
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+#[cfg(feature = "build")]
+mod network;
+
+#[cfg(feature = "build")]
+pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg};
 use std::path::PathBuf;
 
 /// Explore what a convolutional network sees: build activation atlases and walk through them in the terminal
@@ -16,6 +21,7 @@ const EXAMPLES: &str = "Examples:
   atlascope demo --real              explore the prebuilt atlas of InceptionV1, layer mixed4d
   atlascope build --network inception_v1 --weights googlenet.safetensors \\
       --images photos/ --layer mixed4d -o my.atlas
+  atlascope layers --network model.onnx
   atlascope explore my.atlas         also while `build` is still running: explore my.atlas.part
   atlascope show my.atlas --cell 12,7
   atlascope doctor                   what this terminal can draw, and why";
@@ -26,6 +32,12 @@ pub(super) enum Command {
     Demo(DemoArgs),
     #[cfg(feature = "build")]
     Build(Box<BuildArgs>),
+    #[cfg(feature = "build")]
+    Predict(Box<PredictArgs>),
+    #[cfg(feature = "build")]
+    Layers(Box<LayersArgs>),
+    #[cfg(feature = "build")]
+    Pull(PullArgs),
     #[cfg(feature = "explore")]
     Explore(ExploreArgs),
     #[cfg(feature = "explore")]
@@ -107,14 +119,12 @@ pub(super) struct DemoArgs {
       --layer mixed4d -o my.atlas
   atlascope build --network inception_v1 --weights googlenet.safetensors --images a/ --images b/ \\
       --positions 40,5 --layer mixed4c --layer mixed5b --grid 10,20,40 --steps 512 -o my.atlas
+  atlascope build --network model.onnx --size 224 --resize crop:256 --mean 123.7,116.3,103.5 \\
+      --scale 58.4,57.1,57.4 --classes imagenet --images photos/ -o my.atlas
   atlascope build --network demo --images renders/ --layer mixed4a -o demo.atlas")]
 pub(super) struct BuildArgs {
-    /// The network: inception_v1 (BVLC GoogLeNet, needs --weights) or demo (embedded)
-    #[arg(long, value_name = "NAME")]
-    pub(super) network: String,
-    /// The network's weights, a safetensors file
-    #[arg(long, value_name = "FILE")]
-    pub(super) weights: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
     /// A folder of JPEG, PNG or WebP images, searched recursively; may be repeated
     #[arg(long, value_name = "DIR", required = true)]
     pub(super) images: Vec<PathBuf>,
@@ -136,12 +146,6 @@ pub(super) struct BuildArgs {
     /// Replace the output if it exists
     #[arg(long)]
     pub(super) force: bool,
-    /// auto, cpu, cuda, cuda:N or metal
-    #[arg(long, default_value = "auto")]
-    pub(super) device: String,
-    /// Run plain candle operators instead of the fast kernels
-    #[arg(long)]
-    pub(super) reference: bool,
     /// Grid sizes, coarse to fine [default: by the number of activations]
     #[arg(long, value_name = "G[,G]", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=640))]
     pub(super) grid: Vec<u32>,

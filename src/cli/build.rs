@@ -9,7 +9,7 @@ use crate::atlas::{
     Recipe, Relaxation, Source, TransformForm,
 };
 use crate::images::{Folder, ImageSet as _, labels::LabelTable};
-use crate::network::{Compute, Layer, Network, NetworkError};
+use crate::network::{Layer, Network, NetworkError};
 use crate::pipeline::{self, Job, PipelineError, Sourced, Workspace};
 use crate::{progress::Progress as _, store};
 use std::path::{Path, PathBuf};
@@ -22,14 +22,11 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
     check_output(&args.output, args.force)?;
     let positions = positions(args)?;
     let folders = folders(args)?;
-    let (device, device_name) = networks::device(&args.device)?;
-    let compute = if args.reference {
-        Compute::Reference
-    } else {
-        Compute::Auto
-    };
-    let (network, default_layers) =
-        networks::load(&args.network, args.weights.as_deref(), &device, compute)?;
+    let networks::Loaded {
+        network,
+        default_layers,
+        device,
+    } = networks::load(&args.network)?;
     let layers = layers(
         &network,
         if args.layer.is_empty() {
@@ -38,7 +35,7 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
             &args.layer
         },
     )?;
-    let recipe = recipe(args, &network, &layers, &folders, &positions, device_name);
+    let recipe = recipe(args, &network, &layers, &folders, &positions, device);
     let sources = folders
         .iter()
         .zip(&positions)

@@ -9,7 +9,7 @@ use crate::atlas::{
 use crate::explorer::Update;
 use crate::images::scenes::Scenes;
 use crate::images::world::World;
-use crate::network::Compute;
+use crate::network;
 use crate::pipeline::{self, Job, PipelineError, Sourced, Workspace};
 use crate::progress::Progress;
 use crate::store;
@@ -92,7 +92,8 @@ fn live(args: &DemoArgs, interrupt: &Interrupt, updates: &Sender<Update>) -> Res
 /// Calls `work` with the demo's job.
 fn with_job<T>(args: &DemoArgs, work: impl FnOnce(&Job<'_>) -> T) -> Result<T, Failure> {
     let (device, device_name) = networks::device("cpu")?;
-    let (network, names) = networks::load("demo", None, &device, Compute::Auto)?;
+    let network = network::demo::load(&device)?;
+    let names = vec![network::demo::DEFAULT_LAYER.to_owned()];
     let layers = names
         .iter()
         .map(|name| network.layer(name))

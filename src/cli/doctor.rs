@@ -113,7 +113,7 @@ fn compute(text: &mut String) {
         "kernels",
         format!("{:?}", crate::network::kernels::Isa::best()),
     );
-    row(text, "networks", super::networks::NAMES.join(", "));
+    row(text, "networks", super::networks::names().join(", "));
 }
 
 #[cfg(not(feature = "build"))]

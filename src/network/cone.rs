@@ -10,11 +10,11 @@
 //! They do when patches at the first layer start at multiples of the total stride behind it; the position lies
 //! somewhere in that first patch.
 
-use super::graph::Extent;
+use super::extent::Extent;
 use super::ops::tensor::resize_ends;
-use super::ops::{AvgPool, Window, concat, global_avg_pool, relu};
-use super::reference::push;
-use super::{Graph, NetworkError, NodeId, Op, Result};
+use super::ops::{AvgPool, Binary, Window, concat, global_avg_pool, relu};
+use super::rules::push;
+use super::{Graph, NetworkError, Node, NodeId, Op, Result};
 use crate::atlas::Relaxation;
 use candle_core::Tensor;
 
@@ -60,10 +60,7 @@ impl<'a> Cone<'a> {
     ) -> Result<Self> {
         let needed = graph.between(tap, &[to])?;
         let (_, channels, rows, cols) = activation.dims4()?;
-        let extent = Extent {
-            channels,
-            map: Some((rows, cols)),
-        };
+        let extent = Extent::map(channels, (rows, cols));
         let extents = graph.extents_from(tap, extent, &needed)?;
         let mut strides = vec![[1, 1]; graph.nodes.len()];
         let mut stride = [1, 1];
@@ -148,15 +145,15 @@ impl<'a> Cone<'a> {
                 node.name
             )));
         };
-        if let Op::Concat = node.op {
-            return self.concat(&node.inputs, inputs, firsts);
+        let Place::Patch { base, step } = self.common_place(node, inputs) else {
+            return self.on_whole_maps(node, inputs, firsts);
+        };
+        match &node.op {
+            Op::Concat => return self.concat(&node.inputs, inputs, firsts),
+            Op::Binary(binary) => return self.binary(*binary, &node.inputs, inputs, firsts),
+            _ => (),
         }
         let primal = self.primals[input.0].as_ref();
-        let Place::Patch { base, step } = value.place else {
-            let tangent = push(&node.op, primal, &[&value.tangent], self.relaxation)?;
-            let place = Place::Whole;
-            return Ok(Value { tangent, place });
-        };
         let t = &value.tangent;
         let (_, _, rows, cols) = t.dims4()?;
         let here =
@@ -166,6 +163,10 @@ impl<'a> Cone<'a> {
         }
         let tangent = match (&node.op, primal) {
             (Op::Relu, Some(x)) => relu::jvp(&here(x, 0.0)?, t)?,
+            // 1 is a value at which every function has a slope.
+            (Op::Unary(unary), Some(x)) => unary.jvp(&here(x, 1.0)?, t)?,
+            (Op::PRelu(prelu), Some(x)) => prelu.jvp(&here(x, 1.0)?, t)?,
+            (Op::Affine(affine), _) => affine.jvp(t)?,
             (Op::Lrn(lrn), Some(x)) => lrn.jvp(&here(x, 0.0)?, t)?,
             (Op::GlobalAvgPool, _) => {
                 let (all_rows, all_cols) = self.map(input)?;
@@ -249,6 +250,7 @@ impl<'a> Cone<'a> {
                     stride: window.stride,
                     pads: tight.pads,
                     count_include_pad: true,
+                    ceil: false,
                 };
                 (pool.forward(&t)? * (window.kernel[0] * window.kernel[1]) as f64)?
             }
@@ -278,8 +280,100 @@ impl<'a> Cone<'a> {
             .ok_or_else(|| NetworkError::BadGraph("a pool does not fit its map".into()))
     }
 
-    /// Patches grow to the smallest one that holds all of them.
+    /// The place of a node's inputs where all are patches and the operator works on patches, else the whole map.
+    fn common_place(&self, node: &Node, inputs: &[Value]) -> Place {
+        let local = match &node.op {
+            Op::Conv(_)
+            | Op::MaxPool(_)
+            | Op::AvgPool(_)
+            | Op::GlobalAvgPool
+            | Op::Relu
+            | Op::Unary(_)
+            | Op::PRelu(_)
+            | Op::Affine(_)
+            | Op::Lrn(_) => true,
+            Op::Concat | Op::Binary(_) => {
+                let map = |id: &NodeId| self.map(*id).ok();
+                let first = node.inputs.first().and_then(map);
+                first.is_some() && node.inputs.iter().all(|id| map(id) == first)
+            }
+            _ => false,
+        };
+        let mut common = None;
+        for value in inputs {
+            match (value.place, common) {
+                (Place::Patch { step, .. }, Some(Place::Patch { step: other, .. }))
+                    if step != other =>
+                {
+                    return Place::Whole;
+                }
+                (Place::Whole, _) => return Place::Whole,
+                (place, None) => common = Some(place),
+                _ => (),
+            }
+        }
+        match common {
+            Some(place) if local => place,
+            _ => Place::Whole,
+        }
+    }
+
+    /// A node of which some input, or all of it, is a whole map.
+    fn on_whole_maps(&self, node: &Node, inputs: &[Value], firsts: &[[usize; 2]]) -> Result<Value> {
+        let wholes = node
+            .inputs
+            .iter()
+            .zip(inputs)
+            .map(|(&id, value)| self.whole(id, value, firsts))
+            .collect::<Result<Vec<_>>>()?;
+        let tangents: Vec<&Tensor> = wholes.iter().map(|value| &value.tangent).collect();
+        let primals = node.inputs.iter().map(|id| self.primals[id.0].as_ref());
+        let primals: Vec<_> = primals.collect();
+        Ok(Value {
+            tangent: push(&node.op, &primals, &tangents, self.relaxation)?,
+            place: Place::Whole,
+        })
+    }
+
+    /// Patches side by side.
     fn concat(&self, ids: &[NodeId], inputs: &[Value], firsts: &[[usize; 2]]) -> Result<Value> {
+        let (parts, place) = self.aligned(ids, inputs, firsts)?;
+        let tangent = concat::forward(&parts.iter().collect::<Vec<_>>())?;
+        Ok(Value { tangent, place })
+    }
+
+    /// Patches element by element.
+    fn binary(
+        &self,
+        binary: Binary,
+        ids: &[NodeId],
+        inputs: &[Value],
+        firsts: &[[usize; 2]],
+    ) -> Result<Value> {
+        let (parts, place) = self.aligned(ids, inputs, firsts)?;
+        let [s, t] = parts.as_slice() else {
+            return Err(NetworkError::BadGraph(format!("{binary:?} of one input")));
+        };
+        if binary.is_linear() {
+            let tangent = binary.jvp_linear([s, t])?;
+            return Ok(Value { tangent, place });
+        }
+        let (_, _, rows, cols) = s.dims4()?;
+        let here = |id: NodeId| match &self.primals[id.0] {
+            Some(primal) => gather(primal, place, [rows, cols], firsts, 1.0),
+            None => Err(NetworkError::BadGraph("a value is not at hand".into())),
+        };
+        let tangent = binary.jvp((&here(ids[0])?, &here(ids[1])?), [s, t])?;
+        Ok(Value { tangent, place })
+    }
+
+    /// Patches grown to the smallest one that holds all of them, or whole maps.
+    fn aligned(
+        &self,
+        ids: &[NodeId],
+        inputs: &[Value],
+        firsts: &[[usize; 2]],
+    ) -> Result<(Vec<Tensor>, Place)> {
         let mut bounds: Option<([isize; 2], [isize; 2], [usize; 2])> = None;
         for value in inputs {
             let Place::Patch { base, step } = value.place else {
@@ -316,8 +410,7 @@ impl<'a> Cone<'a> {
             Some((base, _, step)) => Place::Patch { base, step },
             None => Place::Whole,
         };
-        let tangent = concat::forward(&parts.iter().collect::<Vec<_>>())?;
-        Ok(Value { tangent, place })
+        Ok((parts, place))
     }
 
     /// Whole maps once patches are no smaller.
@@ -357,7 +450,8 @@ impl<'a> Cone<'a> {
 
     fn map(&self, id: NodeId) -> Result<(usize, usize)> {
         self.extents[id.0]
-            .and_then(|extent| extent.map)
+            .as_ref()
+            .and_then(Extent::map_size)
             .ok_or_else(|| {
                 let name = &self.graph.node(id).name;
                 NetworkError::BadGraph(format!("{name} has no positions"))

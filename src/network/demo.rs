@@ -15,7 +15,8 @@ pub const NAME: &str = "demo";
 /// The layer that an atlas is made of unless asked otherwise.
 pub const DEFAULT_LAYER: &str = "mixed4b";
 
-const WEIGHTS: &[u8] = include_bytes!("../../models/demo/weights.safetensors");
+/// The weights that are compiled in, as safetensors.
+pub const WEIGHTS: &[u8] = include_bytes!("../../models/demo/weights.safetensors");
 
 const BLOCKS: [Mixed; 4] = [
     mixed("mixed3a", 16, [16, 32], [16, 16], 16),
@@ -35,14 +36,12 @@ pub fn input() -> InputSpec {
     }
 }
 
-/// What the repository knows about this network: hash, input, layers, classes, how it was trained.
+/// What the repository knows about this network: hash, input, layers, how it was trained.
 ///
 /// # Errors
 /// Never with the manifest that is compiled in; a test reads it.
 pub fn manifest() -> Result<Manifest> {
-    let mut manifest = Manifest::parse(include_str!("../../models/demo/model.toml"), "")?;
-    manifest.classes = World::classes();
-    Ok(manifest)
+    Manifest::parse(include_str!("../../models/demo/model.toml"))
 }
 
 /// The trained network from the weights that are compiled in.

@@ -1,5 +1,6 @@
 //! The graph: named nodes in topological order, each with one operator and its inputs.
 
+use super::extent::Extent;
 use super::ops::{self, Window};
 use super::{NetworkError, Result};
 
@@ -7,7 +8,7 @@ use super::{NetworkError, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub usize);
 
-/// One operator with its parameters. Tensors are NCHW, single precision.
+/// One operator with its parameters. Tensors are `[batch, …]`, single precision, maps NCHW.
 #[derive(Debug, Clone)]
 pub enum Op {
     /// The images, `[batch, 3, height, width]`, preprocessed.
@@ -16,18 +17,50 @@ pub enum Op {
     Conv(ops::Conv),
     /// max(x, 0); the derivative at 0 is 0, as in PyTorch.
     Relu,
+    /// Another function of one number.
+    Unary(ops::Unary),
+    /// x where positive, else a channel's slope times x.
+    PRelu(ops::PRelu),
+    /// A factor and a summand per channel.
+    Affine(ops::Affine),
+    /// A function of two nodes, element by element.
+    Binary(ops::Binary),
+    /// The same of a node and a constant.
+    WithConstant(ops::WithConstant),
     /// Largest value of a window.
     MaxPool(ops::MaxPool),
     /// Mean of a window.
     AvgPool(ops::AvgPool),
     /// Mean over all positions: `[b, c, h, w]` → `[b, c]`.
     GlobalAvgPool,
+    /// Mean, sum or maximum along axes.
+    Reduce(ops::Reduce),
     /// Local response normalisation across channels.
     Lrn(ops::Lrn),
-    /// Concatenation along channels.
+    /// Normalisation over the last axes.
+    LayerNorm(ops::LayerNorm),
+    /// Softmax along an axis.
+    Softmax(ops::Softmax),
+    /// Concatenation along axis 1 (channels of a map).
     Concat,
-    /// `[b, in]` → `[b, out]`.
+    /// `[b, …, in]` → `[b, …, out]`.
     Linear(ops::Linear),
+    /// Product of two nodes as matrices of their last two axes.
+    MatMul,
+    /// Another shape of the same values.
+    Reshape(ops::Reshape),
+    /// Another order of the axes of `[batch, …]`; the batch stays first.
+    Transpose(Vec<usize>),
+    /// Part of an axis.
+    Slice(ops::Slice),
+    /// Constants around it.
+    Pad(ops::Pad),
+    /// Repetition along axes of size 1.
+    Expand(ops::Expand),
+    /// Rows and columns at another size.
+    Resize(ops::Resize),
+    /// What a [`super::Model`] computes.
+    Opaque(ops::Opaque),
 }
 
 /// A named node.
@@ -35,6 +68,8 @@ pub enum Op {
 pub struct Node {
     /// Unique name (`mixed4d_3x3`).
     pub name: String,
+    /// A readable name, where the file that the network comes from has only a number; unique as well.
+    pub alias: Option<String>,
     /// What it computes.
     pub op: Op,
     /// Earlier nodes that it reads, in the operator's order.
@@ -57,6 +92,8 @@ pub struct Layer {
     pub id: NodeId,
     /// Its name.
     pub name: String,
+    /// A readable name, where its own is only a number.
+    pub alias: Option<String>,
     /// Number of channels.
     pub depth: usize,
     /// Rows and columns at the network's input size.
@@ -65,15 +102,8 @@ pub struct Layer {
     pub receptive_field: usize,
     /// Input pixels between neighbouring positions.
     pub stride: usize,
-}
-
-/// What one image's value at a node looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// Channels, or features once there are no positions any more.
-    pub channels: usize,
-    /// Rows and columns; `None` for `[batch, features]`.
-    pub map: Option<(usize, usize)>,
+    /// Multiplications with addition that this node alone costs for one image, at the network's input size.
+    pub macs: u64,
 }
 
 impl Op {
@@ -86,72 +116,6 @@ impl Op {
             _ => None,
         }
     }
-
-    /// What comes out for these inputs, or why they do not fit.
-    fn extent(&self, inputs: &[Extent]) -> std::result::Result<Extent, String> {
-        if matches!(self, Op::Input) {
-            return Err("an input reads nothing".into());
-        }
-        let first = *inputs.first().ok_or("it reads nothing")?;
-        if inputs.len() > 1 && !matches!(self, Op::Concat) {
-            return Err(format!("it takes one input and has {}", inputs.len()));
-        }
-        let map = || first.map.ok_or("its input has no positions");
-        let channels = match self {
-            Op::Conv(conv) => {
-                let (out, per_group, ..) = conv.weight.dims4().map_err(|e| e.to_string())?;
-                let groups = conv.groups.max(1);
-                if per_group * groups != first.channels || out % groups != 0 {
-                    return Err(format!(
-                        "its kernel reads {per_group} × {groups} channels, its input has {}",
-                        first.channels
-                    ));
-                }
-                if conv.bias.dims() != [out] {
-                    return Err(format!(
-                        "its bias has shape {:?}, it has {out} channels",
-                        conv.bias.dims()
-                    ));
-                }
-                out
-            }
-            Op::Linear(linear) => {
-                let (out, features) = linear.weight.dims2().map_err(|e| e.to_string())?;
-                if features != first.channels || first.map.is_some() {
-                    return Err(format!(
-                        "it reads {features} features, its input is {first:?}"
-                    ));
-                }
-                out
-            }
-            Op::Concat => {
-                let map = map()?;
-                if let Some(other) = inputs.iter().find(|other| other.map != Some(map)) {
-                    return Err(format!("it joins maps of {map:?} and {:?}", other.map));
-                }
-                inputs.iter().map(|input| input.channels).sum()
-            }
-            Op::Lrn(lrn) if lrn.size % 2 == 0 => {
-                return Err(format!("its window of {} channels is not odd", lrn.size));
-            }
-            _ => first.channels,
-        };
-        let map = match (self, self.window()) {
-            (_, Some(window)) => {
-                let size = map()?;
-                let output = window.output(size).ok_or_else(|| {
-                    format!("its windows {window:?} do not fit a map of {size:?}")
-                })?;
-                Some(output)
-            }
-            (Op::GlobalAvgPool | Op::Linear(_), _) => None,
-            _ => first.map,
-        };
-        if matches!(self, Op::GlobalAvgPool) {
-            first.map.ok_or("its input has no positions")?;
-        }
-        Ok(Extent { channels, map })
-    }
 }
 
 impl Graph {
@@ -160,6 +124,7 @@ impl Graph {
         let graph = Self {
             nodes: vec![Node {
                 name: "input".into(),
+                alias: None,
                 op: Op::Input,
                 inputs: Vec::new(),
             }],
@@ -187,18 +152,19 @@ impl Graph {
         }
         self.nodes.push(Node {
             name,
+            alias: None,
             op,
             inputs: inputs.to_vec(),
         });
         Ok(NodeId(self.nodes.len() - 1))
     }
 
-    /// The node called `name`.
+    /// The node called `name`, or else the one whose alias this is.
     pub fn find(&self, name: &str) -> Option<NodeId> {
-        self.nodes
-            .iter()
-            .position(|node| node.name == name)
-            .map(NodeId)
+        let alias = |node: &Node| node.alias.as_deref() == Some(name);
+        let nodes = &self.nodes;
+        let named = nodes.iter().position(|node| node.name == name);
+        named.or_else(|| nodes.iter().position(alias)).map(NodeId)
     }
 
     /// The node with this id.
@@ -216,10 +182,7 @@ impl Graph {
                 "the first node must be the input".into(),
             ));
         }
-        let image = Extent {
-            channels: 3,
-            map: Some(size),
-        };
+        let image = Extent::map(3, size);
         let extents = self.extents_from(NodeId(0), image, &vec![true; self.nodes.len()])?;
         Ok(extents.into_iter().flatten().collect())
     }
@@ -231,11 +194,14 @@ impl Graph {
         extent: Extent,
         needed: &[bool],
     ) -> Result<Vec<Option<Extent>>> {
-        let mut extents = vec![None; self.nodes.len()];
+        let mut extents: Vec<Option<Extent>> = vec![None; self.nodes.len()];
         extents[start.0] = Some(extent);
         for (idx, node) in self.nodes.iter().enumerate().skip(start.0 + 1) {
             if needed[idx] {
-                let inputs = node.inputs.iter().filter_map(|input| extents[input.0]);
+                let inputs = node
+                    .inputs
+                    .iter()
+                    .filter_map(|input| extents[input.0].clone());
                 let extent = node.op.extent(&inputs.collect::<Vec<_>>());
                 extents[idx] = Some(
                     extent

@@ -33,6 +33,24 @@ pub(super) const fn mixed(
     }
 }
 
+impl Mixed {
+    /// The same block with another number of channels from its 3×3 convolution.
+    pub(super) fn with_three(&self, out: usize) -> Self {
+        Self {
+            three: [self.three[0], out],
+            ..*self
+        }
+    }
+
+    /// The same block with another number of channels before its 5×5 convolution.
+    pub(super) fn with_five_bottleneck(&self, bottleneck: usize) -> Self {
+        Self {
+            five: [bottleneck, self.five[1]],
+            ..*self
+        }
+    }
+}
+
 /// Supplies the parameter of this name and shape.
 pub(super) type Parameters<'a> = dyn FnMut(&str, &[usize]) -> Result<Tensor> + 'a;
 
@@ -72,6 +90,17 @@ impl<'a> Builder<'a> {
         kernel: usize,
         stride: usize,
     ) -> Result<()> {
+        self.conv_padded(name, depth, (kernel, stride), [kernel / 2; 4])
+    }
+
+    /// The same with padding at top, left, bottom, right.
+    pub(super) fn conv_padded(
+        &mut self,
+        name: &str,
+        depth: usize,
+        (kernel, stride): (usize, usize),
+        pads: [usize; 4],
+    ) -> Result<()> {
         let node = format!("{name}_pre_relu");
         let parameter = format!("{node}{}", self.suffix);
         let conv = Conv {
@@ -81,8 +110,9 @@ impl<'a> Builder<'a> {
             )?,
             bias: (self.tensor)(&format!("{parameter}.bias"), &[depth])?,
             stride: [stride; 2],
-            pads: [kernel / 2; 4],
+            pads,
             groups: 1,
+            dilation: [1; 2],
         };
         self.op(&node, Op::Conv(conv))?;
         self.op(name, Op::Relu)?;

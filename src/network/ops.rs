@@ -9,18 +9,31 @@
 //! gradients, and its convolution always computes the gradient of the kernel as well. On the CPU pools read
 //! the tensors' memory directly; on other devices they are sums and maxima of shifted slices.
 
+mod binary;
 pub mod concat;
 mod conv;
 pub mod global_avg_pool;
 mod linear;
 mod lrn;
+mod moves;
+mod opaque;
+
 mod pool;
+mod reduce;
 pub mod relu;
+mod resize;
 pub(super) mod tensor;
+mod unary;
 mod window;
 
+pub use binary::{Affine, Binary, PRelu, WithConstant};
 pub use conv::Conv;
 pub use linear::Linear;
 pub use lrn::Lrn;
+pub use moves::{Expand, Group, Pad, Part, Reshape, Slice};
+pub use opaque::Opaque;
 pub use pool::{AvgPool, MaxPool};
+pub use reduce::{LayerNorm, Reduce, Reduction, Softmax, matmul};
+pub use resize::{Coordinates, Interpolation, Resize, Rounding};
+pub use unary::Unary;
 pub use window::Window;

@@ -3,8 +3,8 @@
 //! Values are dropped as soon as their last reader has run, so that memory follows the widest cut of the graph
 //! and not its length. vjp keeps what the backward rules need and nothing else.
 
-use super::ops::{concat, global_avg_pool, relu};
-use super::{Graph, NetworkError, Node, NodeId, Op, Result};
+use super::rules::{Saved, apply, needs_primal, pull, push};
+use super::{Graph, NetworkError, Node, NodeId, Result};
 use crate::atlas::Relaxation;
 use candle_core::Tensor;
 
@@ -54,24 +54,6 @@ impl Values {
     }
 }
 
-/// The value of one node from its inputs'.
-fn apply(op: &Op, inputs: &[&Tensor]) -> Result<Tensor> {
-    match (op, inputs) {
-        (Op::Concat, parts) => concat::forward(parts),
-        (Op::Conv(conv), [x]) => conv.forward(x),
-        (Op::Relu, [x]) => relu::forward(x),
-        (Op::MaxPool(pool), [x]) => pool.forward(x),
-        (Op::AvgPool(pool), [x]) => pool.forward(x),
-        (Op::GlobalAvgPool, [x]) => global_avg_pool::forward(x),
-        (Op::Lrn(lrn), [x]) => lrn.forward(x),
-        (Op::Linear(linear), [x]) => linear.forward(x),
-        (op, inputs) => Err(NetworkError::BadGraph(format!(
-            "{op:?} of {} inputs",
-            inputs.len()
-        ))),
-    }
-}
-
 /// Values at `taps` for the value `x` at `start`; only what they need is computed.
 pub(super) fn forward(
     graph: &Graph,
@@ -92,49 +74,6 @@ pub(super) fn forward(
     taps.iter().map(|&tap| values.get(tap).cloned()).collect()
 }
 
-/// What an operator's vjp needs to know about its input.
-enum Saved {
-    /// Its value (or, for a ReLU, its output's).
-    Value(Tensor),
-    /// Its shape.
-    Shape(Vec<usize>),
-    /// The channels of each of its inputs.
-    Depths(Vec<usize>),
-}
-
-impl Saved {
-    fn of(op: &Op, inputs: &[&Tensor], output: &Tensor) -> Result<Self> {
-        Ok(match op {
-            Op::Relu => Saved::Value(output.clone()),
-            Op::MaxPool(_) | Op::Lrn(_) => Saved::Value(inputs[0].clone()),
-            Op::Concat => Saved::Depths(
-                inputs
-                    .iter()
-                    .map(|input| input.dim(1))
-                    .collect::<candle_core::Result<_>>()?,
-            ),
-            _ => Saved::Shape(inputs[0].dims().to_vec()),
-        })
-    }
-}
-
-/// Gradients to the inputs of one node.
-fn pull(op: &Op, saved: &Saved, cotangent: &Tensor) -> Result<Vec<Tensor>> {
-    let map = |shape: &[usize]| (shape[2], shape[3]);
-    let one = match (op, saved) {
-        (Op::Concat, Saved::Depths(depths)) => return concat::vjp(depths, cotangent),
-        (Op::Conv(conv), Saved::Shape(shape)) => conv.vjp(map(shape), cotangent),
-        (Op::AvgPool(pool), Saved::Shape(shape)) => pool.vjp(map(shape), cotangent),
-        (Op::GlobalAvgPool, Saved::Shape(shape)) => global_avg_pool::vjp(map(shape), cotangent),
-        (Op::Linear(linear), Saved::Shape(_)) => linear.vjp(cotangent),
-        (Op::Relu, Saved::Value(y)) => relu::vjp(y, cotangent),
-        (Op::MaxPool(pool), Saved::Value(x)) => pool.vjp(x, cotangent),
-        (Op::Lrn(lrn), Saved::Value(x)) => lrn.vjp(x, cotangent),
-        (op, _) => Err(NetworkError::BadGraph(format!("{op:?} has no vjp"))),
-    };
-    Ok(vec![one?])
-}
-
 /// The activation at `tap` and the gradient to the images `x` of the objective whose cotangent `objective`
 /// returns.
 pub(super) fn vjp(
@@ -153,7 +92,7 @@ pub(super) fn vjp(
             let node = &graph.nodes[idx];
             let inputs = values.inputs(node)?;
             let value = apply(&node.op, &inputs)?;
-            saved[idx] = Some(Saved::of(&node.op, &inputs, &value)?);
+            saved[idx] = Some(Saved::of(&node.op, &inputs, &value));
             values.set(NodeId(idx), value);
             values.release(node);
         }
@@ -190,36 +129,6 @@ pub(super) fn vjp(
         None => x.zeros_like()?,
     };
     Ok((activation, gradient))
-}
-
-/// True for operators whose jvp depends on where they are linearised.
-pub(super) fn needs_primal(op: &Op, relaxation: Relaxation) -> bool {
-    match op {
-        Op::Relu | Op::Lrn(_) => true,
-        Op::MaxPool(_) => relaxation == Relaxation::Plain,
-        _ => false,
-    }
-}
-
-/// Tangent of one node's output; `primal` is its input's value, at hand where [`needs_primal`].
-pub(super) fn push(
-    op: &Op,
-    primal: Option<&Tensor>,
-    tangents: &[&Tensor],
-    relaxation: Relaxation,
-) -> Result<Tensor> {
-    match (op, tangents, primal) {
-        (Op::Concat, parts, _) => concat::forward(parts),
-        (Op::Conv(conv), [t], _) => conv.jvp(t),
-        (Op::AvgPool(pool), [t], _) => pool.forward(t),
-        (Op::GlobalAvgPool, [t], _) => global_avg_pool::forward(t),
-        (Op::Linear(linear), [t], _) => linear.jvp(t),
-        // The relaxed pool looks at the tangent alone.
-        (Op::MaxPool(pool), [t], primal) => pool.jvp(primal.unwrap_or(t), t, relaxation),
-        (Op::Relu, [t], Some(x)) => relu::jvp(x, t),
-        (Op::Lrn(lrn), [t], Some(x)) => lrn.jvp(x, t),
-        (op, ..) => Err(NetworkError::BadGraph(format!("{op:?} has no jvp here"))),
-    }
 }
 
 /// The values from `start` on that the jvps between `start` and `to` linearise at, by node; the rest is `None`.
@@ -268,11 +177,9 @@ pub(super) fn jvp(
     values.set(from, tangents.clone());
     for (idx, node) in graph.nodes.iter().enumerate().skip(from.0 + 1) {
         if needed[idx] {
-            let primal = node
-                .inputs
-                .first()
-                .and_then(|input| primals[input.0].as_ref());
-            let value = push(&node.op, primal, &values.inputs(node)?, relaxation)?;
+            let primals = node.inputs.iter().map(|input| primals[input.0].as_ref());
+            let primals: Vec<_> = primals.collect();
+            let value = push(&node.op, &primals, &values.inputs(node)?, relaxation)?;
             values.set(NodeId(idx), value);
             values.release(node);
         }

@@ -2,8 +2,8 @@
 
 use super::workspace::{Fingerprint, Tensors};
 use super::{COLLECT, Job, PipelineError, Workspace};
-use crate::atlas::{Class, ClassId, Images};
-use crate::collect::{self, Chunk, LayerChunk, Plan, Prepared};
+use crate::atlas::{ClassId, Images, class_called};
+use crate::collect::{self, Chunk, CollectError, LayerChunk, Plan, Prepared};
 use crate::images::DecodeError;
 use crate::network::NetworkError;
 use crate::progress::{self, Progress};
@@ -195,11 +195,27 @@ fn collect_range(
     let mut parts = Vec::new();
     for_each_batch(job, range, skip, &mut |batch| {
         progress::check(progress)?;
-        parts.push(collect::collect(&plan, batch)?);
+        let part = collect::collect(&plan, batch).map_err(|error| named(job, error))?;
+        parts.push(part);
+
         progress.advance(batch.len() as u64);
         Ok(())
     })?;
     Ok(join(parts, job.layers.len()))
+}
+
+/// An error of collecting with the image's path instead of its index.
+fn named(job: &Job<'_>, error: CollectError) -> PipelineError {
+    match error {
+        CollectError::NotFinite { layer, image } => {
+            let (source, local) = locate_image(job, image as usize);
+            PipelineError::NotFinite {
+                layer,
+                path: job.sources[source].set.path(local),
+            }
+        }
+        other @ CollectError::Network(_) => PipelineError::Collect(other),
+    }
 }
 
 /// Joins chunks of consecutive images into one.
@@ -271,21 +287,6 @@ fn images_table(job: &Job<'_>, global: &[u32], prediction: Vec<Option<ClassId>>)
         .map(|name| class_called(&job.network.classes, name))
         .collect();
     images
-}
-
-/// The class with this id, or with this name among its names (ignoring case, `_` as a space).
-fn class_called(classes: &[Class], label: &str) -> Option<ClassId> {
-    let wanted = label.replace('_', " ").to_lowercase();
-    let named = |class: &Class| {
-        class
-            .names
-            .split(',')
-            .any(|name| name.trim().to_lowercase() == wanted)
-    };
-    let by_id = classes.iter().position(|class| class.id == label);
-    by_id
-        .or_else(|| classes.iter().position(named))
-        .map(|idx| idx as ClassId)
 }
 
 fn matrix<T: candle_core::WithDType>(values: &Array2<T>) -> Result<Tensor, NetworkError> {

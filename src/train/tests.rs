@@ -68,6 +68,7 @@ fn conv(stream: &mut Stream, out: usize, depth: usize, kernel: usize, stride: us
         stride: [stride; 2],
         pads: [kernel / 2; 4],
         groups: 1,
+        dilation: [1; 2],
     })
 }
 
@@ -97,6 +98,7 @@ fn tiny(seed: u64) -> (Graph, NodeId) {
         stride: [1; 2],
         pads: [1; 4],
         count_include_pad: false,
+        ceil: false,
     });
     let right = graph.push("mean", mean, &[stem]).unwrap();
     let left = graph

@@ -109,6 +109,7 @@ fn what_it_cannot_do_it_declines() {
         stride: [1, 1],
         pads: [1; 4],
         groups: 3,
+        dilation: [1; 2],
     });
     graph.push("depthwise", grouped, &[input]).unwrap();
     assert!(atlascope::network::kernels::Engine::new(&graph).is_none());

@@ -13,6 +13,7 @@ pub(super) fn conv(dims: [usize; 4], stride: [usize; 2], pads: [usize; 4], seed:
         stride,
         pads,
         groups: 1,
+        dilation: [1; 2],
     })
 }
 
@@ -85,7 +86,7 @@ proptest! {
         let pool = Op::MaxPool(MaxPool { kernel, stride, pads, ceil: flag });
         let (graph, tap) = behind_a_conv(channels, pool, seed);
         check(&graph, tap, size, 2, seed);
-        let pool = Op::AvgPool(AvgPool { kernel, stride, pads, count_include_pad: flag });
+        let pool = Op::AvgPool(AvgPool { kernel, stride, pads, count_include_pad: flag, ceil: false });
         let (graph, tap) = behind_a_conv(channels, pool, seed);
         check(&graph, tap, size, 2, seed);
     }

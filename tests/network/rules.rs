@@ -16,6 +16,7 @@ fn conv(dims: [usize; 4], stride: [usize; 2], pads: [usize; 4], groups: usize, s
         stride,
         pads,
         groups,
+        dilation: [1; 2],
     }
 }
 
@@ -71,7 +72,7 @@ proptest! {
         let w = noise(jv.dims(), seed + 2);
         assert_adjoint("max pool", &w, &jv, &pool.vjp(&x, &w).unwrap(), &v);
 
-        let pool = AvgPool { kernel, stride, pads, count_include_pad: flag };
+        let pool = AvgPool { kernel, stride, pads, count_include_pad: flag, ceil: false };
         let jv = pool.forward(&v).unwrap();
         let w = noise(jv.dims(), seed + 2);
         assert_adjoint("average pool", &w, &jv, &pool.vjp((size[0], size[1]), &w).unwrap(), &v);
@@ -205,6 +206,7 @@ fn small_network(seed: u32) -> Network {
         stride: [1; 2],
         pads: [0, 0, 1, 1],
         count_include_pad: false,
+        ceil: false,
     };
     let d = push("d_average", Op::AvgPool(average), &[d]);
     let d = push("d_mean", Op::GlobalAvgPool, &[d]);

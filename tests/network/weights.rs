@@ -121,7 +121,7 @@ fn layers_are_where_the_graph_puts_them() {
     }
     assert_eq!(network.layer("maxpool0").unwrap().receptive_field, 11);
     let manifest = inception_v1::manifest().unwrap();
-    assert_eq!(network.weights_sha256, manifest.weights_sha256);
+    assert_eq!(Some(network.weights_sha256.as_str()), manifest.sha256());
     for layer in &manifest.default_layers {
         network.layer(layer).unwrap();
     }

@@ -76,7 +76,7 @@ pub(super) fn build(graph: &Graph) -> Option<Vec<Node>> {
                 sources[0].slots.clone(),
                 false,
             ),
-            Op::AvgPool(pool) if spatial => {
+            Op::AvgPool(pool) if spatial && !pool.ceil => {
                 let step = Step::MeanPool((*pool).into(), pool.count_include_pad);
                 (step, sources[0].slots.clone(), false)
             }
@@ -130,7 +130,11 @@ fn convolution(conv: &ops::Conv, source: &Node) -> Option<(Conv, Slots)> {
     let &[out, input, rows, cols] = conv.weight.dims() else {
         return None;
     };
-    if conv.groups != 1 || input != source.slots.channels() || out == 0 || conv.stride.contains(&0)
+    if conv.groups != 1
+        || conv.dilation != [1; 2]
+        || input != source.slots.channels()
+        || out == 0
+        || conv.stride.contains(&0)
     {
         return None;
     }

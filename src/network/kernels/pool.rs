@@ -30,7 +30,7 @@ impl From<ops::AvgPool> for Window {
             kernel: pool.kernel,
             stride: pool.stride,
             pads: pool.pads,
-            ceil: false,
+            ceil: pool.ceil,
         }
     }
 }

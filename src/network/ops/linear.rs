@@ -1,4 +1,4 @@
-//! Fully connected layer.
+//! Fully connected layer, over the last axis.
 
 use crate::network::Result;
 use candle_core::Tensor;
@@ -13,18 +13,30 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// `[b, in]` → `[b, out]`.
+    /// `[b, …, in]` → `[b, …, out]`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(self.jvp(x)?.broadcast_add(&self.bias)?)
     }
 
     /// The product without the bias.
     pub fn jvp(&self, tangent: &Tensor) -> Result<Tensor> {
-        Ok(tangent.matmul(&self.weight.t()?)?)
+        rows_times(tangent, &self.weight.t()?)
     }
 
-    /// `[b, out]` → `[b, in]`.
+    /// `[b, …, out]` → `[b, …, in]`.
     pub fn vjp(&self, cotangent: &Tensor) -> Result<Tensor> {
-        Ok(cotangent.matmul(&self.weight)?)
+        rows_times(cotangent, &self.weight)
     }
+}
+
+/// The last axis times a matrix.
+fn rows_times(x: &Tensor, matrix: &Tensor) -> Result<Tensor> {
+    if x.rank() == 2 {
+        return Ok(x.matmul(matrix)?);
+    }
+    let mut dims = x.dims().to_vec();
+    let last = dims.len() - 1;
+    let y = x.contiguous()?.flatten_to(last - 1)?.matmul(matrix)?;
+    dims[last] = matrix.dim(1)?;
+    Ok(y.reshape(dims)?)
 }

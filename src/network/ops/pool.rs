@@ -35,6 +35,8 @@ pub struct AvgPool {
     pub pads: [usize; 4],
     /// Padding counts in the divisor.
     pub count_include_pad: bool,
+    /// Round the output size up, as for [`MaxPool`]; what hangs over the padding does not count.
+    pub ceil: bool,
 }
 
 impl MaxPool {
@@ -84,7 +86,7 @@ impl AvgPool {
             kernel: self.kernel,
             stride: self.stride,
             pads: self.pads,
-            ceil: false,
+            ceil: self.ceil,
         }
     }
 

@@ -100,6 +100,31 @@ pub(super) fn positive(x: &Tensor) -> Result<Tensor> {
     Ok(x.gt(0f32)?.to_dtype(x.dtype())?)
 }
 
+/// 1 where `x >= least`, else 0.
+pub(super) fn at_least(x: &Tensor, least: f32) -> Result<Tensor> {
+    Ok(x.ge(least)?.to_dtype(x.dtype())?)
+}
+
+/// 1 where `min < x < max`, else 0.
+pub(super) fn between(x: &Tensor, min: f32, max: f32) -> Result<Tensor> {
+    let low = x.gt(min)?.to_dtype(x.dtype())?;
+    if max == f32::INFINITY {
+        return Ok(low);
+    }
+    Ok(low.mul(&x.lt(max)?.to_dtype(x.dtype())?)?)
+}
+
+/// Sums over the axes that were repeated to get from `dims` to the shape of `x`.
+pub(in crate::network) fn sum_to(x: &Tensor, dims: &[usize]) -> Result<Tensor> {
+    let axes: Vec<usize> = (0..x.rank())
+        .filter(|&axis| dims[axis] == 1 && x.dims()[axis] != 1)
+        .collect();
+    if axes.is_empty() {
+        return Ok(x.clone());
+    }
+    Ok(x.sum_keepdim(axes.as_slice())?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

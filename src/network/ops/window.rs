@@ -43,12 +43,13 @@ impl Window {
     }
 
     /// 1 / (number of elements that a window's mean counts), one per window, row-major. Elements on the map
-    /// always count; elements of the padding only with `include_pad`, and then every window counts alike.
+    /// always count, elements of the padding only with `include_pad`, what lies behind the padding never.
     pub fn inverse_counts(&self, size: (usize, usize), include_pad: bool) -> Option<Vec<f32>> {
         let (rows, cols) = self.output(size)?;
         let count = |axis: usize, idx: usize, size: usize| {
             if include_pad {
-                self.kernel[axis]
+                let room = self.pads[axis] + size + self.pads[axis + 2];
+                self.kernel[axis].min(room - idx * self.stride[axis])
             } else {
                 let (start, end) = self.span(axis, idx, size);
                 end - start

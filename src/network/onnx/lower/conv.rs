@@ -1,0 +1,455 @@
+//! Convolutions, pools, fully connected layers, and normalisation.
+
+use super::super::import::{Import, Tap, Value, Why, text};
+use super::super::proto::Node;
+use super::{Inputs, constant_input, need_constant, tap};
+use crate::network::Op;
+use crate::network::ops::{
+    Affine, AvgPool, Conv, LayerNorm, Linear, Lrn, MaxPool, Pad, Reduce, Reduction, Reshape,
+};
+use candle_core::Tensor;
+
+pub(super) fn lower(
+    import: &mut Import<'_>,
+    node: &Node<'_>,
+    inputs: Inputs<'_>,
+) -> Why<Option<Tap>> {
+    Ok(Some(match node.op {
+        "Conv" => conv(import, node, inputs)?,
+        "MaxPool" | "AveragePool" => pool(import, node, inputs)?,
+        "GlobalAveragePool" | "GlobalMaxPool" => {
+            let x = tap(inputs, 0)?;
+            check_map(&x)?;
+            let reduction = if node.op == "GlobalMaxPool" {
+                Reduction::Max
+            } else {
+                Reduction::Mean
+            };
+            let reduce = Reduce {
+                reduction,
+                axes: vec![2, 3],
+                keep: true,
+            };
+            import.led(Op::Reduce(reduce), &x)?
+        }
+        "LRN" => {
+            let x = tap(inputs, 0)?;
+            check_map(&x)?;
+            let size = usize::try_from(node.int("size", 0)).map_err(text)?;
+            let lrn = Lrn {
+                size,
+                alpha: f64::from(node.float("alpha", 1e-4)),
+                beta: f64::from(node.float("beta", 0.75)),
+                k: f64::from(node.float("bias", 1.0)),
+            };
+            import.led(Op::Lrn(lrn), &x)?
+        }
+        "BatchNormalization" => batch_norm(import, node, inputs)?,
+        "InstanceNormalization" => group_norm(import, node, inputs, None)?,
+        "GroupNormalization" => {
+            let groups = usize::try_from(node.int("num_groups", 0)).map_err(text)?;
+            group_norm(import, node, inputs, Some(groups))?
+        }
+        "LayerNormalization" => layer_norm(import, node, inputs)?,
+        "Gemm" => gemm(import, node, inputs)?,
+        "MatMul" => matmul(import, node, inputs)?,
+        _ => return Ok(None),
+    }))
+}
+
+/// Maps have the batch in front and two axes behind the channels.
+fn check_map(x: &Tap) -> Why<()> {
+    if !x.led || x.rank() != 4 {
+        return Err(format!(
+            "its input is {:?}; only batch × channels × rows × columns is supported",
+            x.dims
+        ));
+    }
+    Ok(())
+}
+
+/// Two positive numbers of an attribute.
+fn pair(node: &Node<'_>, name: &str, default: usize) -> Why<[usize; 2]> {
+    match node.ints(name) {
+        None | Some([]) => Ok([default; 2]),
+        Some(&[a, b]) if (1..=1 << 20).contains(&a) && (1..=1 << 20).contains(&b) => {
+            Ok([a as usize, b as usize])
+        }
+        Some(other) => Err(format!("{name} {other:?}")),
+    }
+}
+
+/// Zeros at top, left, bottom, right, as written or by `auto_pad`; `kernel` counts gaps.
+fn pads(node: &Node<'_>, x: &Tap, kernel: [usize; 2], stride: [usize; 2]) -> Why<[isize; 4]> {
+    let rule = node.text("auto_pad").unwrap_or("NOTSET");
+    let mut pads = [0isize; 4];
+    match rule {
+        "SAME_UPPER" | "SAME_LOWER" => {
+            for axis in 0..2 {
+                let size = x.dims[axis + 2];
+                let windows = size.div_ceil(stride[axis]);
+                let total = ((windows - 1) * stride[axis] + kernel[axis]).saturating_sub(size);
+                let (less, more) = ((total / 2) as isize, total.div_ceil(2) as isize);
+                let upper = rule == "SAME_UPPER";
+                pads[axis] = if upper { less } else { more };
+                pads[axis + 2] = if upper { more } else { less };
+            }
+        }
+        "VALID" => (),
+        "NOTSET" => match node.ints("pads") {
+            None | Some([]) => (),
+            Some(given) if given.len() == 4 && given.iter().all(|pad| pad.abs() <= 1 << 20) => {
+                for (pad, &given) in pads.iter_mut().zip(given) {
+                    *pad = given as isize;
+                }
+            }
+            Some(given) => return Err(format!("pads {given:?}")),
+        },
+        other => return Err(format!("auto_pad {other}")),
+    }
+    Ok(pads)
+}
+
+fn conv(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
+    let mut x = tap(inputs, 0)?;
+    let weight = need_constant(inputs, 1)?;
+    let &[out, _, rows, cols] = weight.dims.as_slice() else {
+        return Err(format!(
+            "a kernel of shape {:?}; only two-dimensional convolutions are supported",
+            weight.dims
+        ));
+    };
+    check_map(&x)?;
+    if rows == 0 || cols == 0 || out == 0 {
+        return Err(format!("an empty kernel {:?}", weight.dims));
+    }
+    let (stride, dilation) = (pair(node, "strides", 1)?, pair(node, "dilations", 1)?);
+    let kernel = [(rows - 1) * dilation[0] + 1, (cols - 1) * dilation[1] + 1];
+    let mut around = pads(node, &x, kernel, stride)?;
+    // Our windows never lie in the padding alone; where these do, the zeros become a node of their own.
+    if (0..4).any(|i| around[i] < 0 || around[i] >= kernel[i % 2] as isize) {
+        let ends = vec![
+            (0, 0),
+            (0, 0),
+            (around[0], around[2]),
+            (around[1], around[3]),
+        ];
+        x = import.led(Op::Pad(Pad { ends, value: 0.0 }), &x)?;
+        around = [0; 4];
+    }
+    let bias = match constant_input(inputs, 2)? {
+        Some(bias) => bias.to_floats(),
+        None => vec![0.0; out],
+    };
+    let op = Conv {
+        bias: {
+            let n = bias.len();
+            import.tensor(bias, &[n])?
+        },
+        weight: import.tensor(weight.to_floats(), &weight.dims)?,
+        stride,
+        pads: around.map(|pad| pad as usize),
+        groups: usize::try_from(node.int("group", 1)).map_err(text)?.max(1),
+        dilation,
+    };
+    import.led(Op::Conv(op), &x)
+}
+
+fn pool(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
+    let mut x = tap(inputs, 0)?;
+    check_map(&x)?;
+    if node.ints("kernel_shape").is_none() {
+        return Err("it has no kernel_shape".into());
+    }
+    let (kernel, stride) = (pair(node, "kernel_shape", 1)?, pair(node, "strides", 1)?);
+    if pair(node, "dilations", 1)? != [1; 2] {
+        return Err("dilated pools are not supported".into());
+    }
+    let mut around = pads(node, &x, kernel, stride)?;
+    let ceil = node.int("ceil_mode", 0) == 1;
+    let include_pad = node.int("count_include_pad", 0) == 1;
+    let is_max = node.op == "MaxPool";
+    if (0..4).any(|i| around[i] < 0 || around[i] >= kernel[i % 2] as isize) {
+        if !is_max && !include_pad {
+            return Err(format!("pads {around:?} for windows of {kernel:?}"));
+        }
+        let ends = vec![
+            (0, 0),
+            (0, 0),
+            (around[0], around[2]),
+            (around[1], around[3]),
+        ];
+        let value = if is_max { f32::NEG_INFINITY } else { 0.0 };
+        x = import.led(Op::Pad(Pad { ends, value }), &x)?;
+        around = [0; 4];
+    }
+    let pads = around.map(|pad| pad as usize);
+    let op = if is_max {
+        Op::MaxPool(MaxPool {
+            kernel,
+            stride,
+            pads,
+            ceil,
+        })
+    } else {
+        Op::AvgPool(AvgPool {
+            kernel,
+            stride,
+            pads,
+            count_include_pad: include_pad,
+            ceil,
+        })
+    };
+    import.led(op, &x)
+}
+
+/// Multiplies and adds per channel (axis 1), or alike everywhere: as part of the convolution or fully connected
+/// layer before it, where nobody else reads that.
+pub(super) fn affine(
+    import: &mut Import<'_>,
+    (name, x): (&str, &Tap),
+    (mul, add): (Vec<f32>, Vec<f32>),
+) -> Why<Tap> {
+    let (n_mul, n_add) = (mul.len(), add.len());
+    let (mul, add) = (import.tensor(mul, &[n_mul])?, import.tensor(add, &[n_add])?);
+    if import.is_own(name, x)
+        && let Some(op) = absorbed(&import.graph.nodes[x.id.0].op, &mul, &add).map_err(text)?
+    {
+        return Ok(import.fold_into(x, op));
+    }
+    import.led(Op::Affine(Affine { mul, add }), x)
+}
+
+/// The operator that computes `op` and then `· mul + add`.
+fn absorbed(op: &Op, mul: &Tensor, add: &Tensor) -> candle_core::Result<Option<Op>> {
+    let shifted = |bias: &Tensor| bias.broadcast_mul(mul)?.broadcast_add(add);
+    Ok(match op {
+        Op::Conv(conv) => {
+            let out = conv.weight.dim(0)?;
+            if mul.elem_count() != 1 && mul.elem_count() != out {
+                return Ok(None);
+            }
+            let each = mul.reshape((mul.elem_count(), 1, 1, 1))?;
+            Some(Op::Conv(Conv {
+                weight: conv.weight.broadcast_mul(&each)?,
+                bias: shifted(&conv.bias)?,
+                ..conv.clone()
+            }))
+        }
+        Op::Affine(affine) => Some(Op::Affine(Affine {
+            mul: affine.mul.broadcast_mul(mul)?,
+            add: shifted(&affine.add)?,
+        })),
+        _ => None,
+    })
+}
+
+fn batch_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
+    let x = tap(inputs, 0)?;
+    if node.int("training_mode", 0) == 1 {
+        return Err("it was exported in training mode; call eval() before the export".into());
+    }
+    if !x.led || x.rank() < 2 {
+        return Err(format!("its input is {:?}", x.dims));
+    }
+    let list = |idx: usize| need_constant(inputs, idx).map(|array| array.to_floats());
+    let (scale, bias, mean, variance) = (list(1)?, list(2)?, list(3)?, list(4)?);
+    let n = x.dims[1];
+    if [&scale, &bias, &mean, &variance]
+        .iter()
+        .any(|list| list.len() != n)
+    {
+        return Err(format!("its parameters are not of {n} channels"));
+    }
+    let epsilon = f64::from(node.float("epsilon", 1e-5));
+    let (mut mul, mut add) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    for i in 0..n {
+        let factor = f64::from(scale[i]) / (f64::from(variance[i]) + epsilon).sqrt();
+        mul.push(factor as f32);
+        add.push((f64::from(bias[i]) - f64::from(mean[i]) * factor) as f32);
+    }
+    affine(import, (node.inputs[0], &x), (mul, add))
+}
+
+/// Moments over each group's channels and all positions; without `groups` every channel is one.
+fn group_norm(
+    import: &mut Import<'_>,
+    node: &Node<'_>,
+    inputs: Inputs<'_>,
+    groups: Option<usize>,
+) -> Why<Tap> {
+    let x = tap(inputs, 0)?;
+    check_map(&x)?;
+    let channels = x.dims[1];
+    let groups = groups.unwrap_or(channels);
+    if groups == 0 || channels % groups != 0 {
+        return Err(format!("{groups} groups of {channels} channels"));
+    }
+    let (scale, bias) = (need_constant(inputs, 1)?, need_constant(inputs, 2)?);
+    // Older operator sets have one scale per group.
+    let wide = |values: Vec<f32>| {
+        let each = channels / values.len().max(1);
+        let repeated = values.iter().flat_map(|&value| vec![value; each]);
+        repeated.collect::<Vec<f32>>()
+    };
+    let split = [x.dims[0], groups, channels / groups, x.dims[2], x.dims[3]];
+    let grouped = import.reshape(&x, &split)?;
+    let norm = LayerNorm {
+        n_axes: 3,
+        scale: None,
+        bias: None,
+        epsilon: f64::from(node.float("epsilon", 1e-5)),
+    };
+    let y = import.led(Op::LayerNorm(norm), &grouped)?;
+    let y = import.reshape(&y, &x.dims)?;
+    let (mul, add) = (wide(scale.to_floats()), wide(bias.to_floats()));
+    affine(import, ("", &y), (mul, add))
+}
+
+fn layer_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
+    let x = tap(inputs, 0)?;
+    let axis = super::super::fold::axis_of(node.int("axis", -1), x.rank())?;
+    if x.led && axis == 0 {
+        return Err("it normalises over the batch".into());
+    }
+    let last = &x.dims[axis..];
+    let n: usize = last.iter().product();
+    let mut parameters = [None, None];
+    for (idx, slot) in parameters.iter_mut().enumerate() {
+        if let Some(array) = constant_input(inputs, idx + 1)? {
+            if array.len() != n {
+                return Err(format!(
+                    "parameters of shape {:?} where {last:?} is normalised",
+                    array.dims
+                ));
+            }
+            *slot = Some(import.tensor(array.to_floats(), last)?);
+        }
+    }
+    let [scale, bias] = parameters;
+    let norm = LayerNorm {
+        n_axes: last.len(),
+        scale,
+        bias,
+        epsilon: f64::from(node.float("epsilon", 1e-5)),
+    };
+    import.led(Op::LayerNorm(norm), &x)
+}
+
+fn gemm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
+    let x = tap(inputs, 0)?;
+    let weight = need_constant(inputs, 1)?;
+    if node.int("transA", 0) != 0 || x.rank() != 2 || !x.led {
+        return Err(format!(
+            "of {:?}; only batch × features is supported",
+            x.dims
+        ));
+    }
+    let (alpha, beta) = (node.float("alpha", 1.0), node.float("beta", 1.0));
+    let &[a, b] = weight.dims.as_slice() else {
+        return Err(format!("a matrix of shape {:?}", weight.dims));
+    };
+    let mut matrix = import.tensor(weight.to_floats(), &[a, b])?;
+    if node.int("transB", 0) == 0 {
+        matrix = matrix.t().and_then(|t| t.contiguous()).map_err(text)?;
+    }
+    if alpha.to_bits() != 1f32.to_bits() {
+        matrix = (matrix * f64::from(alpha)).map_err(text)?;
+    }
+    let out = matrix.dim(0).map_err(text)?;
+    let bias = match constant_input(inputs, 2)? {
+        None => vec![0.0; out],
+        Some(bias) if bias.len() == 1 => vec![bias.to_floats()[0] * beta; out],
+        Some(bias) if bias.len() == out && bias.dims.last() == Some(&out) => {
+            bias.to_floats().iter().map(|value| value * beta).collect()
+        }
+        Some(bias) => return Err(format!("a summand of shape {:?}", bias.dims)),
+    };
+    let linear = Linear {
+        weight: matrix,
+        bias: import.tensor(bias, &[out])?,
+    };
+    import.led(Op::Linear(linear), &x)
+}
+
+fn matmul(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
+    match inputs {
+        [Some(Value::Node(x)), Some(Value::Const(matrix))] => {
+            let (k, n) = match matrix.dims.as_slice() {
+                &[k] => (k, None),
+                &[k, n] => (k, Some(n)),
+                dims if dims[..dims.len() - 2].iter().all(|&size| size == 1) => {
+                    (dims[dims.len() - 2], dims.last().copied())
+                }
+                dims => return Err(format!("a stack of matrices {dims:?}")),
+            };
+            let out = n.unwrap_or(1);
+            let weight = import.tensor(matrix.to_floats(), &[k, out])?;
+            let weight = weight.t().and_then(|t| t.contiguous()).map_err(text)?;
+            let bias = import.tensor(vec![0.0; out], &[out])?;
+            let x = if x.led && x.rank() < 2 {
+                import.unled(x)?
+            } else {
+                x.clone()
+            };
+            let y = import.led(Op::Linear(Linear { weight, bias }), &x)?;
+            match n {
+                Some(_) => Ok(y),
+                None => import.reshape(&y, &y.dims[..y.rank() - 1]),
+            }
+        }
+        [Some(Value::Const(matrix)), Some(Value::Node(x))] => {
+            // M x = (xᵀ Mᵀ)ᵀ.
+            let &[n, k] = matrix.dims.as_slice() else {
+                return Err(format!("a stack of matrices {:?}", matrix.dims));
+            };
+            let x = if x.led && x.rank() < 3 {
+                import.unled(x)?
+            } else {
+                x.clone()
+            };
+            let rank = x.inner().len() + 1;
+            if rank < 3 {
+                return Err(format!("a matrix times {:?}", x.dims));
+            }
+            let mut order: Vec<usize> = (0..rank).collect();
+            order.swap(rank - 2, rank - 1);
+            let turned = import.led(Op::Transpose(order.clone()), &x)?;
+            let linear = Linear {
+                weight: import.tensor(matrix.to_floats(), &[n, k])?,
+                bias: import.tensor(vec![0.0; n], &[n])?,
+            };
+            let y = import.led(Op::Linear(linear), &turned)?;
+            let y = import.led(Op::Transpose(order), &y)?;
+            import.settle(y)
+        }
+        [Some(Value::Node(a)), Some(Value::Node(b))] => {
+            if a.rank() < 2 || b.rank() < 2 {
+                return Err(format!("of {:?} and {:?}", a.dims, b.dims));
+            }
+            let (mut a, mut b) = (a.clone(), b.clone());
+            let led = a.led && b.led && a.rank() == b.rank() && a.rank() > 2;
+            if !led {
+                (a, b) = (import.unled(&a)?, import.unled(&b)?);
+                let rank = a.rank().max(b.rank());
+                (a, b) = (stretched(import, &a, rank)?, stretched(import, &b, rank)?);
+            }
+            let id = import.emit(Op::MatMul, &[&a, &b])?;
+            let y = import.tap(id, led);
+            import.settle(y)
+        }
+        _ => Err(format!("{} inputs", node.inputs.len())),
+    }
+}
+
+/// Axes of size 1 in front, up to `rank`, for a value that is not led.
+pub(super) fn stretched(import: &mut Import<'_>, x: &Tap, rank: usize) -> Why<Tap> {
+    if x.rank() >= rank {
+        return Ok(x.clone());
+    }
+    let mut dims = vec![1; rank - x.rank()];
+    dims.extend(&x.dims);
+    let reshape = Reshape::between(&x.dims, &dims).ok_or("an empty value")?;
+    let id = import.emit(Op::Reshape(reshape), &[x])?;
+    Ok(import.tap(id, false))
+}
