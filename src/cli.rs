@@ -18,6 +18,10 @@ mod info;
 mod interrupt;
 #[cfg(feature = "build")]
 mod layers;
+#[cfg(feature = "explore")]
+mod locate;
+#[cfg(all(feature = "build", feature = "explore"))]
+mod locator;
 mod logging;
 #[cfg(feature = "build")]
 mod networks;
@@ -29,6 +33,8 @@ mod predict;
 mod progress;
 #[cfg(feature = "build")]
 mod pull;
+#[cfg(feature = "explore")]
+mod remember;
 #[cfg(feature = "explore")]
 mod show;
 #[cfg(feature = "build")]
@@ -73,6 +79,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Pull(args) => pull::run(&args),
         #[cfg(feature = "explore")]
         Command::Explore(args) => explore::run(&args),
+        #[cfg(feature = "explore")]
+        Command::Locate(args) => locate::run(&args),
         #[cfg(feature = "explore")]
         Command::Show(args) => show::run(&args),
         Command::Export(args) => export::run(&args),

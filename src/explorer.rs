@@ -11,19 +11,34 @@
 //! one channel of events, drains it, and draws once; when nothing happens nothing runs.
 
 pub mod action;
+pub mod arrangement;
+mod beside;
 pub mod camera;
 mod canvas;
+pub mod classview;
+pub mod column;
 mod event;
 pub mod focus;
 pub mod keymap;
+pub mod labels;
+pub mod link;
+pub mod made;
+pub mod mouse;
+pub mod neighbours;
+pub mod palette;
 pub mod panes;
+pub mod photographs;
+pub mod photos_grid;
 pub mod pictures;
 pub mod placement;
 mod run;
 pub mod search;
+pub mod session;
 pub mod state;
+pub mod strip;
 pub mod update;
 pub mod view;
+pub mod worker;
 
 pub use action::{Action, Effect, Message};
 pub use placement::placements;
@@ -31,6 +46,7 @@ pub use run::{Error, run};
 pub use state::{Screen, State};
 pub use update::update;
 pub use view::view;
+pub use worker::Services;
 
 use crate::atlas::Atlas;
 use crate::graphics::Capabilities;
@@ -70,7 +86,7 @@ pub struct Source {
 }
 
 /// How to show it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// What the terminal can do; ask it before the explorer starts, while nothing else reads it.
     pub capabilities: Capabilities,
@@ -78,4 +94,43 @@ pub struct Options {
     pub colour: bool,
     /// What to call the atlas on the screen.
     pub name: String,
+    /// Which keys mean what.
+    pub keymap: Arc<keymap::Keymap>,
+    /// Where the last session was, as it was kept.
+    pub session: Option<session::Session>,
+    /// The cell to open with; goes before the session's.
+    pub link: Option<link::Link>,
+    /// Something to say when the explorer opens.
+    pub remark: Option<String>,
+}
+
+/// A state before there is an atlas.
+fn prepare(state: &mut State, options: &Options) -> Vec<Effect> {
+    state.keymap = Arc::clone(&options.keymap);
+    state.notice.clone_from(&options.remark);
+    Vec::new()
+}
+
+/// Shows an atlas as the last session left it, or at the cell that was asked for.
+pub fn open(state: &mut State, options: &Options, atlas: Arc<Atlas>) -> Vec<Effect> {
+    prepare(state, options);
+    let told = update(state, Message::Update(Update::Atlas(atlas)));
+    let mut remark = options.remark.clone();
+    if let Some(session) = &options.session {
+        session.restore(state);
+        state.restored = Some(session.clone());
+    }
+    if let Some(link) = &options.link
+        && let Err(why) = update::go_to_link(state, link)
+    {
+        remark = Some(why);
+    }
+    let wishes = update(state, Message::Ignored);
+    let no_pictures = || {
+        let why =
+            "no pictures in this terminal: names and shades instead; `atlascope doctor` says why";
+        (!state.screen.has_pictures()).then(|| why.to_owned())
+    };
+    state.notice = remark.or_else(no_pictures);
+    told.into_iter().chain(wishes).collect()
 }

@@ -29,7 +29,8 @@
 //! | [`store`] | [`atlas::Atlas`] ⇄ one `.atlas` file; the only place that knows the format | who asks |
 //! | `hub` | weights: found in the cache folders, downloaded with resume, checked by their hash | networks, the terminal |
 //! | `graphics` | terminal pictures: probe, kitty, half-blocks | ratatui, the atlas |
-//! | `explorer` | event → message → update → effects; view; placements | candle |
+//! | `explorer` | event → message → update → effects; view; placements; workers beside the loop | candle |
+//! | `config` | the configuration file: keys | where it lies |
 //! | [`paths`] | where state, cache and configuration live | the environment (it is passed in) |
 //! | [`cli`] | arguments, environment, exit codes | nothing |
 //!
@@ -48,6 +49,10 @@
 
 pub mod atlas;
 pub mod cli;
+#[cfg(feature = "explore")]
+pub mod config;
+#[cfg(any(feature = "build", feature = "explore"))]
+pub mod images;
 pub mod math;
 pub mod paths;
 pub mod progress;
@@ -61,8 +66,6 @@ pub mod collect;
 pub mod featurevis;
 #[cfg(feature = "build")]
 pub mod hub;
-#[cfg(feature = "build")]
-pub mod images;
 #[cfg(feature = "build")]
 pub mod layout;
 #[cfg(feature = "build")]

@@ -58,7 +58,7 @@ fn from_the_demo_to_a_class_and_out() {
     terminal.send("n+");
     terminal.send("?");
     terminal.wait_for("help", 10, |screen| {
-        screen.contains("one cell left") && screen.contains("back to the map")
+        screen.contains("one cell left") && screen.contains("larger icons")
     });
     terminal.send("q");
     terminal.wait_for("map", 10, |screen| !screen.contains("one cell left"));

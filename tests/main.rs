@@ -11,6 +11,7 @@ mod graphics;
 mod hub;
 mod kernels;
 mod layout;
+mod locate;
 mod network;
 mod pipeline;
 mod prebuilt;

@@ -37,13 +37,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("hub", &["progress"]),
     ("graphics", &[]),
-    ("explorer", &["atlas", "graphics"]),
+    // Photographs behind the cells are read by the same decoder as a build reads them, scenes drawn again.
+    ("explorer", &["atlas", "graphics", "images"]),
+    ("config", &["explorer"]),
     (
         "cli",
         &[
             "atlas",
             "binning",
             "collect",
+            "config",
             "explorer",
             "featurevis",
             "graphics",

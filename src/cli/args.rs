@@ -4,6 +4,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 #[cfg(feature = "build")]
 mod network;
 
+#[cfg(all(feature = "build", feature = "explore"))]
+pub(super) use network::InputArgs;
 #[cfg(feature = "build")]
 pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg};
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ pub(super) enum Command {
     Explore(ExploreArgs),
     #[cfg(feature = "explore")]
     Show(ShowArgs),
+    #[cfg(feature = "explore")]
+    Locate(LocateArgs),
     Export(ExportArgs),
     Info(InfoArgs),
     Doctor(DoctorArgs),
@@ -75,6 +79,28 @@ pub(super) enum ProtocolArg {
     Halfblock,
     /// No pictures
     None,
+}
+
+/// Run a photograph through the network of an atlas and say where in the atlas it lies
+#[cfg(feature = "explore")]
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  atlascope locate my.atlas cat.jpg --weights googlenet.safetensors
+  atlascope locate my.atlas cat.jpg --weights googlenet.safetensors --layer mixed4d --json")]
+pub(super) struct LocateArgs {
+    /// An atlas
+    pub(super) atlas: PathBuf,
+    /// A photograph: JPEG, PNG or WebP
+    pub(super) photograph: PathBuf,
+    /// Layer [default: the deepest]
+    #[arg(long, value_name = "NAME")]
+    pub(super) layer: Option<String>,
+    /// The weights of the atlas's network (not needed for the embedded one)
+    #[arg(long, value_name = "FILE")]
+    pub(super) weights: Option<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Build a small atlas of a synthetic world with the embedded network, and explore it while it grows
@@ -264,8 +290,21 @@ pub(super) enum TransformArg {
 
 Press ? inside for the keys.")]
 pub(super) struct ExploreArgs {
-    /// An atlas, or the .part folder of a running build
+    /// An atlas, or the .part folder of a running build; `FILE#LAYER,GRID,ROW,COLUMN` opens it at a cell
     pub(super) atlas: PathBuf,
+    /// Where the photographs of the atlas are now; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) images: Vec<PathBuf>,
+    /// The weights of the atlas's network, to locate photographs (not needed for the embedded one)
+    #[cfg(feature = "build")]
+    #[arg(long, value_name = "FILE")]
+    pub(super) weights: Option<PathBuf>,
+    /// A configuration file [default: config.toml in the configuration folder, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Neither read nor write the session that is remembered beside the atlas
+    #[arg(long)]
+    pub(super) no_session: bool,
     /// Draw pictures this way instead of asking the terminal
     #[arg(long, value_enum)]
     pub(super) protocol: Option<ProtocolArg>,

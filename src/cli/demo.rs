@@ -1,6 +1,7 @@
 //! `atlascope demo`: a build of the synthetic world that is explored while it grows, or the prebuilt real atlas.
 
 use super::args::DemoArgs;
+use super::explore::Wishes;
 use super::interrupt::Interrupt;
 use super::{Failure, build, explore, networks};
 use crate::atlas::{
@@ -25,12 +26,11 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     if args.real {
         let atlas = store::from_bytes(REAL, Path::new("inception_v1-mixed4d.atlas"))?;
         let (_keep_open, updates) = channel();
-        return explore::explore(
-            "InceptionV1 mixed4d",
-            Some(Arc::new(atlas)),
-            updates,
-            args.protocol,
-        );
+        let wishes = Wishes {
+            name: "InceptionV1 mixed4d".to_owned(),
+            ..Wishes::default()
+        };
+        return explore::explore(Some(Arc::new(atlas)), updates, wishes, args.protocol);
     }
     if let Some(path) = &args.save {
         if path.exists() {
@@ -45,10 +45,14 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
     }
     explore::require_terminal()?;
     let interrupt = Interrupt::private();
+    let wishes = Wishes {
+        name: "synthetic world".to_owned(),
+        ..Wishes::default()
+    };
     let (sender, updates) = channel();
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| live(args, &interrupt, &sender));
-        let explored = explore::explore("synthetic world", None, updates, args.protocol);
+        let explored = explore::explore(None, updates, wishes, args.protocol);
         interrupt.ask();
         let built = worker
             .join()

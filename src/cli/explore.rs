@@ -1,9 +1,15 @@
 //! `atlascope explore`: the explorer on a file, or on a build that is still running.
 
 use super::args::{ExploreArgs, ProtocolArg};
+use super::remember::{self, Remembered};
 use super::{Failure, open, output};
 use crate::atlas::Atlas;
-use crate::explorer::{self, Options, Source, Update};
+use crate::explorer::keymap::Keymap;
+use crate::explorer::link::{self, Link};
+use crate::explorer::photographs::{Album, Window};
+use crate::explorer::session::Keeper;
+use crate::explorer::worker::Locator;
+use crate::explorer::{self, Options, Services, Source, Update};
 use crate::graphics::probe::{self, Capabilities, Choice, Hints};
 use crate::store;
 use std::io::IsTerminal as _;
@@ -16,10 +22,17 @@ use std::time::{Duration, SystemTime};
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
-    require_terminal()?;
+    if let Err(failure) = require_terminal() {
+        // What is wrong with the atlas comes first: another terminal would not help.
+        open::read(&at_cell(&args.atlas).0)?;
+        return Err(failure);
+    }
+    // What is wrong in a file is said before the terminal is touched.
+    let keymap = remember::keymap(args.config.as_deref())?;
+    let (path, link) = at_cell(&args.atlas);
     // The file is read while the question to the terminal is on its way.
     let (atlas, capabilities) = std::thread::scope(|scope| {
-        let atlas = scope.spawn(|| open::read(&args.atlas));
+        let atlas = scope.spawn(|| open::read(&path));
         let capabilities = probe(args.protocol, true);
         let atlas = atlas
             .join()
@@ -27,40 +40,112 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
         (atlas, capabilities)
     });
     let (atlas, capabilities) = (atlas?, capabilities?);
-    let name = title(&args.atlas);
     let (updates, source) = channel();
-    if args.atlas.is_dir() && !atlas.complete {
-        watch(&args.atlas, updates);
+    if path.is_dir() && !atlas.complete {
+        watch(&path, updates);
     }
-    show(&name, Some(Arc::new(atlas)), source, capabilities)
+    let remembered = (!args.no_session).then(|| remember::session(&path));
+    let wishes = Wishes {
+        name: title(&path),
+        images: args.images.clone(),
+        #[cfg(feature = "build")]
+        weights: args.weights.clone(),
+        link,
+        remembered,
+    };
+    show(
+        Some(Arc::new(atlas)),
+        source,
+        wishes,
+        (capabilities, keymap),
+    )
+}
+
+/// The file and the cell of `FILE#LINK`; a file whose name has a `#` comes first.
+fn at_cell(path: &Path) -> (PathBuf, Option<Link>) {
+    match path.to_str().map(link::split) {
+        Some((file, Some(link))) if !path.exists() => (PathBuf::from(file), Some(link)),
+        _ => (path.to_owned(), None),
+    }
+}
+
+/// How a person wants to explore.
+#[derive(Default)]
+pub(super) struct Wishes {
+    /// What to call the atlas.
+    pub(super) name: String,
+    /// Folders of photographs.
+    pub(super) images: Vec<PathBuf>,
+    /// The network's weights.
+    #[cfg(feature = "build")]
+    pub(super) weights: Option<PathBuf>,
+    /// The cell to open.
+    pub(super) link: Option<Link>,
+    /// The last session.
+    pub(super) remembered: Option<Remembered>,
 }
 
 /// Runs the explorer until the user leaves it.
+#[cfg(feature = "build")]
 pub(super) fn explore(
-    name: &str,
     initial: Option<Arc<Atlas>>,
     updates: Receiver<Update>,
+    wishes: Wishes,
     protocol: Option<ProtocolArg>,
 ) -> Result<(), Failure> {
     require_terminal()?;
-    show(name, initial, updates, probe(protocol, true)?)
+    let keymap = remember::keymap(None)?;
+    let capabilities = probe(protocol, true)?;
+    show(initial, updates, wishes, (capabilities, keymap))
 }
 
 fn show(
-    name: &str,
     initial: Option<Arc<Atlas>>,
     updates: Receiver<Update>,
-    capabilities: Capabilities,
+    wishes: Wishes,
+    (capabilities, keymap): (Capabilities, Arc<Keymap>),
 ) -> Result<(), Failure> {
-    explorer::run(
-        Source { initial, updates },
-        &Options {
-            name: name.to_owned(),
-            colour: !output::colours_unwanted(),
-            capabilities,
-        },
-    )?;
+    let remembered = wishes.remembered;
+    let (session, remark) = remembered.as_ref().map_or((None, None), |kept| {
+        (kept.session.clone(), kept.remark.clone())
+    });
+    let mut folders = wishes.images;
+    folders.extend(session.iter().flat_map(|session| session.folders.clone()));
+    #[cfg(feature = "build")]
+    let locator: Option<Box<dyn Locator>> = Some(Box::new(super::locator::NetworkLocator::new(
+        wishes.weights,
+        folders.clone(),
+    )));
+    #[cfg(not(feature = "build"))]
+    let locator: Option<Box<dyn Locator>> = None;
+    let services = Services {
+        photographs: Some(Box::new(Album::new(folders, window))),
+        locator,
+        keeper: remembered.map(|kept| Box::new(kept) as Box<dyn Keeper>),
+    };
+    let options = Options {
+        name: wishes.name,
+        colour: !output::colours_unwanted(),
+        capabilities,
+        keymap,
+        session,
+        link: wishes.link,
+        remark,
+    };
+    explorer::run(Source { initial, updates }, &options, services)?;
     Ok(())
+}
+
+/// Which part of a photograph a network sees.
+#[cfg(feature = "build")]
+pub(super) fn window(network: &str) -> Window {
+    super::locator::window(network)
+}
+
+/// Which part of a photograph a network sees; without the networks: all of it.
+#[cfg(not(feature = "build"))]
+pub(super) fn window(_: &str) -> Window {
+    Window::Share(1.0)
 }
 
 /// The explorer needs a terminal on both sides.

@@ -1,6 +1,8 @@
 //! What can happen to the explorer and what it can ask for.
 
 use super::Update;
+use super::mouse::Pointer;
+use super::worker::{Answer, Work};
 
 /// Something a person can mean. Every one has keys and a line of help in [`super::keymap::KEYS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,19 +30,44 @@ pub enum Action {
     Coarser,
     Fit,
     Centre,
+    Back,
+    NearestCell,
+    PreviousNearest,
     Search,
     NextStrongest,
     PreviousStrongest,
     CycleColouring,
     MoreIntense,
     LessIntense,
+    ColourBy,
+    ClassView,
+    Compare,
     Clear,
+    Undo,
+    RedoView,
     NextLayer,
     PreviousLayer,
     GoToLayer,
+    LayerStrip,
     DensityIcons,
+    LargerIcons,
+    SmallerIcons,
     CropIcons,
+    Outlines,
+    Labels,
+    LargeIcon,
     SidePane,
+    Photographs,
+    ImageFolder,
+    Locate,
+    ActivationGrid,
+    Mark,
+    Note,
+    NextMark,
+    PreviousMark,
+    CopyLink,
+    GoTo,
+    Palette,
     Help,
     Redraw,
     Suspend,
@@ -57,11 +84,18 @@ pub enum Action {
     HelpPageDown,
     HelpPageUp,
     HelpClose,
+    PhotoLeft,
+    PhotoDown,
+    PhotoUp,
+    PhotoRight,
+    PhotoLocate,
+    PhotoWhole,
+    PhotoClose,
 }
 
 impl Action {
     /// Number of actions.
-    pub const COUNT: usize = Action::HelpClose as usize + 1;
+    pub const COUNT: usize = Action::PhotoClose as usize + 1;
 }
 
 /// Where a move goes.
@@ -111,10 +145,16 @@ pub enum Message {
     },
     /// News of the build behind the atlas.
     Update(Update),
+    /// The mouse.
+    Pointer(Pointer),
+    /// A whole text that was pasted.
+    Paste(String),
+    /// A worker is done with something.
+    Answer(Answer),
 }
 
 /// What the loop has to do after an update, because the update itself touches nothing outside the state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Leave the explorer.
     Quit,
@@ -124,4 +164,8 @@ pub enum Effect {
     StartAfresh,
     /// Give the terminal back and stop until the shell continues us.
     Suspend,
+    /// Put a text into the clipboard of the person's own machine (OSC 52).
+    Copy(String),
+    /// Something slow, for a worker.
+    Work(Work),
 }

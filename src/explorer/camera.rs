@@ -188,6 +188,44 @@ impl Projection {
         )
     }
 
+    /// The rows and columns of the grid that are wholly in the pane; at least one of each where any is seen.
+    pub fn wholly_visible(&self) -> (std::ops::Range<u32>, std::ops::Range<u32>) {
+        let (rows, cols) = self.visible();
+        let axis = |seen: std::ops::Range<u32>, cell: u16, at: i64, pane: u16| {
+            let (cell, pane) = (i64::from(cell.max(1)), i64::from(pane));
+            let whole = |idx: &u32| {
+                let start = i64::from(*idx) * cell - at;
+                start >= 0 && start + cell <= pane
+            };
+            let first = seen.clone().find(whole);
+            match first {
+                Some(first) => first..seen.clone().rev().find(whole).map_or(first, |last| last) + 1,
+                None => seen.start..seen.start + 1,
+            }
+        };
+        (
+            axis(rows, self.cell_rows, self.camera.top, self.pane.height),
+            axis(cols, self.cell_columns, self.camera.left, self.pane.width),
+        )
+    }
+
+    /// The camera moved so that nothing but map is shown where there is enough of it.
+    #[must_use]
+    pub fn within_map(&self) -> Camera {
+        let axis = |at: i64, cell: u16, pane: u16| {
+            let (map, pane) = (i64::from(cell) * i64::from(self.grid), i64::from(pane));
+            if map <= pane {
+                -((pane - map) / 2)
+            } else {
+                at.clamp(0, map - pane)
+            }
+        };
+        Camera {
+            left: axis(self.camera.left, self.cell_columns, self.pane.width),
+            top: axis(self.camera.top, self.cell_rows, self.pane.height),
+        }
+    }
+
     /// How many whole cells fit below each other and beside each other, at least 1.
     pub fn page(&self) -> (u32, u32) {
         let rows = u32::from(self.pane.height / self.cell_rows.max(1)).max(1);

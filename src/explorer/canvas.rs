@@ -201,6 +201,15 @@ impl Canvas {
         }
     }
 
+    /// Puts a text into the clipboard of the person's machine, through whatever lies between (OSC 52).
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(text);
+        let command = format!("\x1b]52;c;{text}\x1b\\");
+        self.terminal.backend_mut().write_all(command.as_bytes())?;
+        self.send()
+    }
+
     /// Another back end, because the terminal is another than was thought.
     pub(super) fn switch(&mut self, capabilities: &Capabilities) -> io::Result<()> {
         let farewell = self.back_end.farewell();

@@ -1,9 +1,13 @@
 //! What wakes the loop: one channel for keys, resizes, signals and news of the build.
 
+use super::action::Message;
+use super::mouse::{Pointer, PointerKind};
 use super::{Update, state::Screen};
 use crate::graphics::input::{self, Input};
 use crate::graphics::terminal::Signal;
-use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind};
+use crossterm::event::{
+    Event as TerminalEvent, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
+};
 use std::fs::File;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender};
@@ -20,6 +24,8 @@ pub(super) enum Event {
     Fence,
     /// The terminal answered a question.
     Answer(Vec<u8>),
+    /// A worker's answer, or the mouse.
+    Message(Message),
     /// A signal came.
     Signal(Signal),
     /// The terminal can no longer be read.
@@ -29,7 +35,7 @@ pub(super) enum Event {
 impl Event {
     /// True for what a person does.
     pub(super) fn is_a_persons(&self) -> bool {
-        matches!(self, Self::Key(_))
+        matches!(self, Self::Key(_) | Self::Message(Message::Pointer(_)))
     }
 }
 
@@ -60,10 +66,30 @@ pub(super) fn read_terminal(typed: Vec<TerminalEvent>, tx: Sender<Event>) -> io:
 }
 
 fn translated(event: &TerminalEvent) -> Option<Event> {
+    if let TerminalEvent::Paste(text) = event {
+        return Some(Event::Message(Message::Paste(text.clone())));
+    }
     match *event {
         TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
+        TerminalEvent::Mouse(mouse) => pointer(mouse).map(|p| Event::Message(Message::Pointer(p))),
         _ => None,
     }
+}
+
+fn pointer(mouse: MouseEvent) -> Option<Pointer> {
+    let kind = match mouse.kind {
+        MouseEventKind::Down(MouseButton::Left) => PointerKind::Press,
+        MouseEventKind::Drag(MouseButton::Left) => PointerKind::Drag,
+        MouseEventKind::Up(MouseButton::Left) => PointerKind::Release,
+        MouseEventKind::ScrollUp => PointerKind::WheelUp,
+        MouseEventKind::ScrollDown => PointerKind::WheelDown,
+        _ => return None,
+    };
+    Some(Pointer {
+        kind,
+        column: mouse.column,
+        row: mouse.row,
+    })
 }
 
 /// Passes news on until their source closes.
@@ -74,6 +100,20 @@ pub(super) fn forward_updates(updates: Receiver<Update>, tx: Sender<Event>) -> i
     spawn("updates", move || {
         for update in updates {
             if tx.send(Event::Update(update)).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Passes workers' answers on until they close.
+///
+/// # Errors
+/// When no thread can be started.
+pub(super) fn forward_messages(messages: Receiver<Message>, tx: Sender<Event>) -> io::Result<()> {
+    spawn("answers", move || {
+        for message in messages {
+            if tx.send(Event::Message(message)).is_err() {
                 return;
             }
         }

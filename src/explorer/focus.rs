@@ -1,5 +1,6 @@
 //! Looking at one class: how strongly every cell speaks for or against it.
 
+use super::column::Coloured;
 use crate::atlas::{ClassId, Level};
 
 /// Which influence the map shows.
@@ -106,6 +107,25 @@ impl<'a> Influence<'a> {
             Colouring::Both => Shade::Minus(strength),
             Colouring::Opposes if share >= MARKED => Shade::FadedMinus(fade),
             Colouring::Supports | Colouring::Opposes => Shade::Faded(fade),
+        }
+    }
+}
+
+/// What colours the map.
+#[derive(Debug, Clone, Copy)]
+pub enum Tinting<'a> {
+    /// A class.
+    Class(Influence<'a>),
+    /// A column, at a strength.
+    Column(&'a Coloured, f32),
+}
+
+impl Tinting<'_> {
+    /// How cell `idx` is drawn.
+    pub fn shade(&self, idx: usize) -> Shade {
+        match self {
+            Tinting::Class(influence) => influence.shade(idx),
+            Tinting::Column(column, intensity) => column.shade(idx, *intensity),
         }
     }
 }

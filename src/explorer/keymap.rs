@@ -1,165 +1,95 @@
-//! The keys: one table that feeds the lookup, the help screen and the manual.
+//! The keys: one table ([`KEYS`]) that feeds the lookup, the help screen, the palette, the README and the manual.
 //!
 //! A key is written as on the help screen: `j`, `C-d`, `S-Left`, `PageUp`. In a script of keys named keys and
 //! chords stand in angle brackets: `jj<C-d>/gold<Enter>`.
 
+mod config;
+mod table;
+
+pub use config::{BadConfig, parse};
+pub use table::{Binding, Group, KEYS, Mode};
+
 use super::action::{Action, Message};
-use super::state::{Overlay, State};
+use super::state::State;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use std::fmt::Write as _;
 
-/// What must be on the screen for a key to count; also the headings of the help screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    /// Moving the cursor.
-    Move,
-    /// Zoom and grid levels.
-    Zoom,
-    /// Classes and colouring.
-    Classes,
-    /// Layers and appearance.
-    Show,
-    /// The program.
-    Program,
-    /// Only while searching.
-    Search,
-    /// Only on the help screen.
-    Help,
+/// Which keys mean what: the table, or what a configuration made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keymap {
+    /// The keys of each row of [`KEYS`].
+    keys: Vec<Vec<String>>,
 }
 
-impl Group {
-    /// All groups, as the help screen shows them.
-    pub const ALL: [Group; 7] = [
-        Group::Move,
-        Group::Zoom,
-        Group::Classes,
-        Group::Show,
-        Group::Program,
-        Group::Search,
-        Group::Help,
-    ];
-
-    /// The heading.
-    pub fn title(self) -> &'static str {
-        match self {
-            Group::Move => "move",
-            Group::Zoom => "zoom",
-            Group::Classes => "classes",
-            Group::Show => "layers and icons",
-            Group::Program => "program",
-            Group::Search => "while searching",
-            Group::Help => "on this screen",
-        }
-    }
-
-    /// Which keys exclude each other: those of one mode.
-    pub fn mode(self) -> Mode {
-        match self {
-            Group::Search => Mode::Search,
-            Group::Help => Mode::Help,
-            _ => Mode::Map,
+impl Default for Keymap {
+    fn default() -> Self {
+        let written = |b: &Binding| b.keys.iter().map(|&key| key.to_owned()).collect();
+        Self {
+            keys: KEYS.iter().map(written).collect(),
         }
     }
 }
 
-/// Who hears a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// The map.
-    Map,
-    /// The search line.
-    Search,
-    /// The help screen.
-    Help,
-}
+impl Keymap {
+    /// The keys of an action, as they are written.
+    pub fn keys_of(&self, action: Action) -> &[String] {
+        let row = KEYS.iter().position(|b| b.action == action);
+        row.and_then(|row| self.keys.get(row))
+            .map_or(&[], |keys| keys)
+    }
 
-/// One row of the table.
-#[derive(Debug, Clone, Copy)]
-pub struct Binding {
-    /// What the keys mean.
-    pub action: Action,
-    /// Where it belongs.
-    pub group: Group,
-    /// The keys.
-    pub keys: &'static [&'static str],
-    /// One line of help.
-    pub doc: &'static str,
-}
+    /// The first key of an action as people read it; empty when it has none.
+    pub fn key(&self, action: Action) -> String {
+        self.keys_of(action)
+            .first()
+            .map(|key| readable(key))
+            .unwrap_or_default()
+    }
 
-const fn bind(
-    group: Group,
-    action: Action,
-    keys: &'static [&'static str],
-    doc: &'static str,
-) -> Binding {
-    Binding {
-        action,
-        group,
-        keys,
-        doc,
+    fn set(&mut self, row: usize, keys: Vec<String>) {
+        self.keys[row] = keys;
+    }
+
+    fn take_from_others(&mut self, owner: usize, key: &str) {
+        let mode = KEYS[owner].group.mode();
+        for (row, keys) in self.keys.iter_mut().enumerate() {
+            if row != owner && KEYS[row].group.mode() == mode {
+                keys.retain(|k| k != key);
+            }
+        }
+    }
+
+    /// The action of a written key in a mode, and which of the action's keys it is.
+    fn lookup(&self, mode: Mode, key: &str) -> Option<(Action, usize)> {
+        let rows = KEYS.iter().zip(&self.keys);
+        let mut rows = rows.filter(|(b, _)| b.group.mode() == mode);
+        rows.find_map(|(b, keys)| Some((b.action, keys.iter().position(|k| k == key)?)))
     }
 }
 
-/// Every action with its keys.
-#[rustfmt::skip]
-pub const KEYS: &[Binding] = &[
-    bind(Group::Move, Action::Left, &["h", "Left"], "one cell left"),
-    bind(Group::Move, Action::Down, &["j", "Down"], "one cell down"),
-    bind(Group::Move, Action::Up, &["k", "Up"], "one cell up"),
-    bind(Group::Move, Action::Right, &["l", "Right"], "one cell right"),
-    bind(Group::Move, Action::JumpLeft, &["H", "S-Left", "b"], "to the next edge of occupied cells, left"),
-    bind(Group::Move, Action::JumpDown, &["J", "S-Down"], "to the next edge, down"),
-    bind(Group::Move, Action::JumpUp, &["K", "S-Up"], "to the next edge, up"),
-    bind(Group::Move, Action::JumpRight, &["L", "S-Right", "w"], "to the next edge, right"),
-    bind(Group::Move, Action::HalfPageDown, &["C-d"], "half a page down"),
-    bind(Group::Move, Action::HalfPageUp, &["C-u"], "half a page up"),
-    bind(Group::Move, Action::PageDown, &["PageDown", "C-f"], "a page down"),
-    bind(Group::Move, Action::PageUp, &["PageUp", "C-b"], "a page up"),
-    bind(Group::Move, Action::RowStart, &["Home", "0"], "first occupied cell of the row"),
-    bind(Group::Move, Action::RowEnd, &["End", "$"], "last occupied cell of the row"),
-    bind(Group::Move, Action::FirstCell, &["g"], "first occupied cell of the map"),
-    bind(Group::Move, Action::LastCell, &["G"], "last occupied cell of the map"),
-    bind(Group::Zoom, Action::ZoomIn, &["+", "="], "larger icons, then the next finer grid"),
-    bind(Group::Zoom, Action::ZoomOut, &["-", "_"], "smaller icons, then the next coarser grid"),
-    bind(Group::Zoom, Action::Finer, &["z"], "finer grid at the same scale"),
-    bind(Group::Zoom, Action::Coarser, &["Z"], "coarser grid at the same scale"),
-    bind(Group::Zoom, Action::Fit, &["f"], "the whole map"),
-    bind(Group::Zoom, Action::Centre, &["."], "bring the cursor to the middle"),
-    bind(Group::Classes, Action::Search, &["/"], "search a class, colour the map by it"),
-    bind(Group::Classes, Action::NextStrongest, &["n"], "next strongest cell of the class"),
-    bind(Group::Classes, Action::PreviousStrongest, &["N"], "previous strongest cell of the class"),
-    bind(Group::Classes, Action::CycleColouring, &["c"], "colour what supports, what opposes, both"),
-    bind(Group::Classes, Action::MoreIntense, &[">"], "stronger colouring"),
-    bind(Group::Classes, Action::LessIntense, &["<"], "weaker colouring"),
-    bind(Group::Classes, Action::Clear, &["Esc"], "no class, plain map"),
-    bind(Group::Show, Action::NextLayer, &["Tab", "]"], "next deeper layer"),
-    bind(Group::Show, Action::PreviousLayer, &["S-Tab", "["], "next shallower layer"),
-    bind(Group::Show, Action::GoToLayer, &["1", "2", "3", "4", "5", "6", "7", "8", "9"], "that layer"),
-    bind(Group::Show, Action::DensityIcons, &["d"], "icon size by number of activations"),
-    bind(Group::Show, Action::CropIcons, &["i"], "middle of small icons, or all of them"),
-    bind(Group::Show, Action::SidePane, &["s"], "side pane"),
-    bind(Group::Program, Action::Help, &["?", "F1"], "this help"),
-    bind(Group::Program, Action::Redraw, &["C-l"], "draw everything again"),
-    bind(Group::Program, Action::Suspend, &["C-z"], "back to the shell for a while"),
-    bind(Group::Program, Action::Quit, &["q", "C-c"], "quit"),
-    bind(Group::Search, Action::SearchAccept, &["Enter"], "go to the class"),
-    bind(Group::Search, Action::SearchCancel, &["Esc", "C-c"], "back without a change"),
-    bind(Group::Search, Action::SearchDown, &["Down", "C-n", "Tab"], "next class"),
-    bind(Group::Search, Action::SearchUp, &["Up", "C-p", "S-Tab"], "previous class"),
-    bind(Group::Search, Action::SearchErase, &["Backspace", "C-h"], "erase a letter"),
-    bind(Group::Search, Action::SearchEraseWord, &["C-w"], "erase a word"),
-    bind(Group::Search, Action::SearchEraseAll, &["C-u"], "erase all"),
-    bind(Group::Help, Action::HelpDown, &["j", "Down"], "a line down"),
-    bind(Group::Help, Action::HelpUp, &["k", "Up"], "a line up"),
-    bind(Group::Help, Action::HelpPageDown, &["PageDown", "Space"], "a page down"),
-    bind(Group::Help, Action::HelpPageUp, &["PageUp", "b"], "a page up"),
-    bind(Group::Help, Action::HelpClose, &["?", "q", "Esc", "F1", "Enter", "C-c"], "back to the map"),
-];
-
-/// The keys of an action, as they are written.
-pub fn keys_of(action: Action) -> &'static [&'static str] {
-    KEYS.iter()
-        .find(|b| b.action == action)
-        .map_or(&[], |b| b.keys)
+/// The README's table of keys, so that it never tells anything else than the program.
+pub fn markdown() -> String {
+    let mut text = String::new();
+    for group in Group::ALL {
+        let rows: Vec<String> = KEYS
+            .iter()
+            .filter(|b| b.group == group)
+            .map(|b| {
+                let keys: Vec<String> = b
+                    .keys
+                    .iter()
+                    .map(|key| format!("`{}`", readable(key)))
+                    .collect();
+                let keys = match &keys[..] {
+                    [first, .., last] if keys.len() > 4 => format!("{first}…{last}"),
+                    keys => keys.join(" "),
+                };
+                format!("{keys} {}", b.doc)
+            })
+            .collect();
+        let _ = writeln!(text, "| {} | {} |", group.title(), rows.join("; "));
+    }
+    text
 }
 
 /// A written key as people read it: `Ctrl-d`, `←`.
@@ -221,28 +151,14 @@ pub fn notation(key: KeyEvent) -> Option<String> {
     })
 }
 
-/// The binding of a written key in a mode, and which of the binding's keys it is.
-fn lookup(mode: Mode, key: &str) -> Option<(&'static Binding, usize)> {
-    KEYS.iter()
-        .filter(|b| b.group.mode() == mode)
-        .find_map(|b| {
-            let nth = b.keys.iter().position(|&k| k == key)?;
-            Some((b, nth))
-        })
-}
-
 /// What a key means now.
 pub fn message(state: &State, key: KeyEvent) -> Message {
-    let mode = match state.overlay {
-        Some(Overlay::Search(_)) => Mode::Search,
-        Some(Overlay::Help { .. }) => Mode::Help,
-        None => Mode::Map,
-    };
-    let bound = notation(key).and_then(|written| lookup(mode, &written));
+    let mode = state.mode();
+    let bound = notation(key).and_then(|written| state.keymap.lookup(mode, &written));
     match (bound, mode, key.code) {
-        (Some((binding, nth)), ..) if binding.action == Action::GoToLayer => Message::Layer(nth),
-        (Some((binding, _)), ..) => Message::Act(binding.action),
-        (None, Mode::Search, KeyCode::Char(c))
+        (Some((Action::GoToLayer, nth)), ..) => Message::Layer(nth),
+        (Some((action, _)), ..) => Message::Act(action),
+        (None, Mode::Line, KeyCode::Char(c))
             if !key
                 .modifiers
                 .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
@@ -272,8 +188,10 @@ pub fn script(text: &str) -> Vec<KeyEvent> {
     keys
 }
 
+/// The key of a name as it is written: `j`, `C-d`, `PageUp`.
 fn named(name: &str) -> Option<KeyEvent> {
     let (modifiers, name) = match name.split_once('-') {
+        Some((_, "")) => (KeyModifiers::NONE, name),
         Some(("C", rest)) => (KeyModifiers::CONTROL, rest),
         Some(("S", rest)) => (KeyModifiers::SHIFT, rest),
         _ => (KeyModifiers::NONE, name),
@@ -293,11 +211,14 @@ fn named(name: &str) -> Option<KeyEvent> {
         "Esc" => KeyCode::Esc,
         "Backspace" => KeyCode::Backspace,
         "Space" => KeyCode::Char(' '),
-        "F1" => KeyCode::F(1),
+        "Delete" => KeyCode::Delete,
         _ => {
             let mut chars = name.chars();
             match (chars.next(), chars.next()) {
                 (Some(c), None) => KeyCode::Char(c),
+                (Some('F'), Some(_)) => {
+                    KeyCode::F(name[1..].parse().ok().filter(|n| (1..=24).contains(n))?)
+                }
                 _ => return None,
             }
         }
@@ -318,12 +239,18 @@ mod tests {
         for b in KEYS {
             assert!(!b.keys.is_empty() && !b.doc.is_empty(), "{:?}", b.action);
             assert!(b.doc.len() <= 48 && !b.doc.ends_with('.'), "{}", b.doc);
+            let kebab = b.name.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+            assert!(
+                kebab && KEYS.iter().filter(|o| o.name == b.name).count() == 1,
+                "{}",
+                b.name
+            );
         }
     }
 
     #[test]
     fn no_key_is_bound_twice_in_a_mode() {
-        for mode in [Mode::Map, Mode::Search, Mode::Help] {
+        for mode in [Mode::Map, Mode::Line, Mode::Photos, Mode::Help] {
             let mut seen = HashSet::new();
             for b in KEYS.iter().filter(|b| b.group.mode() == mode) {
                 for key in b.keys {
@@ -345,8 +272,8 @@ mod tests {
                 let pressed = script(&typed);
                 assert_eq!(pressed.len(), 1, "{key}");
                 assert_eq!(notation(pressed[0]).as_deref(), Some(key));
-                let found = lookup(b.group.mode(), key).map(|(b, _)| b.action);
-                assert_eq!(found, Some(b.action));
+                let found = Keymap::default().lookup(b.group.mode(), key);
+                assert_eq!(found.map(|(action, _)| action), Some(b.action));
             }
         }
     }

@@ -15,6 +15,8 @@ pub struct Panes {
     pub side: Option<Side>,
     /// Everything between rule and status line, the side pane included.
     pub body: Rect,
+    /// The thumbnails of all layers, below the map; empty when there are none.
+    pub strip: Rect,
     /// Last row.
     pub status: Rect,
 }
@@ -30,15 +32,24 @@ pub struct Side {
     pub minimap: Rect,
     /// The rest.
     pub text: Rect,
+    /// Icons of the cells that are most alike, below the text; empty when there is no room.
+    pub nearest: Rect,
+    /// Photographs behind the cell, below those; empty when there is no room.
+    pub exemplars: Rect,
 }
 
 /// What is wanted of the side pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each part is wanted or not")]
 pub struct Wanted {
     /// The pane at all.
     pub side: bool,
     /// Its icon.
     pub icon: bool,
+    /// Its photographs.
+    pub exemplars: bool,
+    /// The thumbnails of all layers.
+    pub strip: bool,
 }
 
 /// Screens narrower than this have no side pane.
@@ -53,15 +64,32 @@ impl Panes {
         let n_rule = u16::from(rows >= 6);
         let top = header.height + n_rule;
         let body = Rect::new(0, top, columns, rows.saturating_sub(top + n_status));
+        // A strip of a sixth of the height, where the map keeps most of it.
+        let strip_rows = match body.height {
+            ..16 => 0,
+            height => (height / 6).clamp(4, 9),
+        };
+        let strip_rows = if wanted.strip { strip_rows } else { 0 };
         let status = Rect::new(0, rows - n_status, columns, n_status);
         let rule = Rect::new(0, header.height, columns, n_rule);
+        let above = |map: Rect| {
+            let height = map.height - strip_rows;
+            let strip = Rect {
+                y: map.y + height,
+                height: strip_rows,
+                ..map
+            };
+            (Rect { height, ..map }, strip)
+        };
         if !wanted.side || columns < NARROW || body.height < 6 {
+            let (map, strip) = above(body);
             return Panes {
                 header,
                 rule,
-                map: body,
+                map,
                 side: None,
                 body,
+                strip,
                 status,
             };
         }
@@ -72,19 +100,79 @@ impl Panes {
             width: columns - width - 3,
             ..body
         };
+        let (map, strip) = above(map);
         Panes {
             header,
             rule,
             map,
-            side: Some(Side::of(area, cell_pixels, wanted.icon)),
+            side: Some(Side::of(area, cell_pixels, wanted)),
             body,
+            strip,
             status,
         }
     }
 }
 
 impl Side {
-    fn of(area: Rect, cell_pixels: (u16, u16), with_icon: bool) -> Side {
+    fn of(area: Rect, cell_pixels: (u16, u16), wanted: Wanted) -> Side {
+        let side = Side::without_exemplars(area, cell_pixels, wanted.icon);
+        // The text keeps what it needs for a class or two and the labels.
+        let rows = match side.text.height {
+            ..12 => 0,
+            12..16 => 3,
+            16..24 => 4,
+            _ => 6,
+        };
+        let mut text = side.text;
+        // Each takes a line for its heading.
+        let mut from_below = |rows: u16| {
+            text.height -= rows + 1;
+            Rect {
+                y: text.bottom() + 1,
+                height: rows,
+                ..text
+            }
+        };
+        let none = side.exemplars;
+        let exemplars = if rows > 0 && wanted.exemplars {
+            from_below(rows)
+        } else {
+            none
+        };
+        let nearest = if wanted.icon && side.text.height >= 22 {
+            from_below(3)
+        } else {
+            none
+        };
+        Side {
+            text,
+            nearest,
+            exemplars,
+            ..side
+        }
+    }
+
+    /// Where the photographs stand, one beside the other, square in pixels.
+    pub fn exemplar_rects(&self, cell_pixels: (u16, u16)) -> Vec<Rect> {
+        Side::squares(self.exemplars, cell_pixels)
+    }
+
+    /// Where the icons of alike cells stand.
+    pub fn nearest_rects(&self, cell_pixels: (u16, u16)) -> Vec<Rect> {
+        Side::squares(self.nearest, cell_pixels)
+    }
+
+    fn squares(area: Rect, cell_pixels: (u16, u16)) -> Vec<Rect> {
+        let columns = super::camera::columns_for(area.height, cell_pixels);
+        if area.is_empty() {
+            return Vec::new();
+        }
+        let n = (area.width + 1) / (columns + 1);
+        let rect = |idx: u16| Rect::new(area.x + idx * (columns + 1), area.y, columns, area.height);
+        (0..n).map(rect).collect()
+    }
+
+    fn without_exemplars(area: Rect, cell_pixels: (u16, u16), with_icon: bool) -> Side {
         let (pw, ph) = (
             u32::from(cell_pixels.0.max(1)),
             u32::from(cell_pixels.1.max(1)),
@@ -96,6 +184,8 @@ impl Side {
                 icon: none,
                 minimap: none,
                 text: area,
+                nearest: none,
+                exemplars: none,
             };
         }
         let most_rows = u32::from(area.height * 2 / 5);
@@ -120,6 +210,7 @@ impl Side {
 
     /// Text from an empty line below the first `rows` on.
     fn with_text_below(area: Rect, icon: Rect, minimap: Rect, rows: u16) -> Side {
+        let none = Rect::new(area.x, area.y, 0, 0);
         let gap = rows + 1;
         let text = Rect::new(area.x, area.y + gap, area.width, area.height - gap);
         Side {
@@ -127,6 +218,8 @@ impl Side {
             icon,
             minimap,
             text,
+            nearest: none,
+            exemplars: none,
         }
     }
 }
@@ -138,6 +231,8 @@ mod tests {
     const ALL: Wanted = Wanted {
         side: true,
         icon: true,
+        exemplars: true,
+        strip: true,
     };
 
     #[test]
@@ -146,9 +241,21 @@ mod tests {
             for rows in [0, 1, 2, 3, 5, 6, 10, 24, 45, 80] {
                 let panes = Panes::of(columns, rows, (8, 16), ALL);
                 let screen = Rect::new(0, 0, columns, rows);
-                let mut parts = vec![panes.header, panes.rule, panes.map, panes.status];
+                let mut parts = vec![
+                    panes.header,
+                    panes.rule,
+                    panes.map,
+                    panes.strip,
+                    panes.status,
+                ];
                 if let Some(side) = panes.side {
-                    parts.extend([side.icon, side.minimap, side.text]);
+                    parts.extend([
+                        side.icon,
+                        side.minimap,
+                        side.text,
+                        side.nearest,
+                        side.exemplars,
+                    ]);
                 }
                 for (idx, part) in parts.iter().enumerate() {
                     assert_eq!(
@@ -171,6 +278,7 @@ mod tests {
     fn a_common_terminal_has_everything() {
         let side = Panes::of(80, 24, (8, 16), ALL).side.expect("wide enough");
         assert_eq!((side.icon.width, side.icon.height), (16, 8));
-        assert!(!side.minimap.is_empty() && side.text.height >= 10);
+        assert!(!side.minimap.is_empty() && side.text.height >= 8);
+        assert_eq!(side.exemplar_rects((8, 16)).len(), 4);
     }
 }

@@ -73,6 +73,7 @@ pub fn picture(state: &State, key: PictureKey) -> Option<Picture> {
     match key.0 & KIND {
         SWATCHES => Some(swatches(key)),
         FRAME => Some(frame(key)),
+        super::made::MADE => super::made::picture(state, key),
         _ => {
             let &(layer, level, tile) = state.tile_keys.places.get(&key)?;
             let icons = &state
@@ -270,7 +271,7 @@ fn frame(key: PictureKey) -> Picture {
 }
 
 /// RGBA pixels as PNG.
-fn encoded(width: u32, height: u32, rgba: &[u8]) -> Arc<[u8]> {
+pub(super) fn encoded(width: u32, height: u32, rgba: &[u8]) -> Arc<[u8]> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgba);

@@ -6,9 +6,9 @@
 //! whole tiles are much cheaper to move.
 
 use super::camera::Projection;
-use super::focus::{Influence, Shade};
+use super::focus::Shade;
 use super::pictures;
-use super::state::{Overlay, State};
+use super::state::State;
 use crate::atlas::{Icons, Level, TILE_SIZE};
 use crate::graphics::{Placement, Protocol, Source, Target};
 use ratatui::layout::Rect;
@@ -20,7 +20,6 @@ const UNCROPPED: u32 = 48;
 const ICON_ID: u32 = 1 << 24;
 const TILE_ID: u32 = 2 << 24;
 const TINT_ID: u32 = 3 << 24;
-const LARGE_ICON_ID: u32 = 1;
 const CURSOR_ID: u32 = 2;
 
 /// Stacking of icons, tints and the cursor.
@@ -38,13 +37,14 @@ pub fn placements(state: &State) -> Vec<Placement> {
         return list;
     };
     // The cursor and the large icon go first: when an upload budget is short, they are what is looked at.
-    list.extend(large_icon(state));
+    super::beside::side_pane(state, &mut list);
     if !state.map_is_covered() {
         list.extend(cursor(state, &projection));
         let first = list.len();
         map(state, level, &projection, &mut list);
         nearest_first(state, &projection, &mut list[first..]);
         tints(state, level, &projection, &mut list);
+        super::beside::over_map(state, level, &projection, &mut list);
     }
     list
 }
@@ -63,7 +63,7 @@ fn nearest_first(state: &State, projection: &Projection, list: &mut [Placement])
 }
 
 /// Width and height in pixels of one terminal column and row, as pictures see them.
-fn pixels_per_cell(state: &State) -> (u32, u32) {
+pub(super) fn pixels_per_cell(state: &State) -> (u32, u32) {
     if state.screen.protocol.has_pixels() {
         let (w, h) = state.screen.cell_pixels;
         (u32::from(w.max(1)), u32::from(h.max(1)))
@@ -74,15 +74,15 @@ fn pixels_per_cell(state: &State) -> (u32, u32) {
 
 /// A rectangle of the screen that may stick out, in columns and rows.
 #[derive(Debug, Clone, Copy)]
-struct Area {
-    x: i64,
-    y: i64,
-    columns: u16,
-    rows: u16,
+pub(super) struct Area {
+    pub(super) x: i64,
+    pub(super) y: i64,
+    pub(super) columns: u16,
+    pub(super) rows: u16,
 }
 
 /// The visible part of a picture's part.
-fn clipped(pane: Rect, area: Area, source: Source) -> Option<(Source, Target)> {
+pub(super) fn clipped(pane: Rect, area: Area, source: Source) -> Option<(Source, Target)> {
     let (right, bottom) = (
         area.x + i64::from(area.columns),
         area.y + i64::from(area.rows),
@@ -123,7 +123,8 @@ fn map(state: &State, level: &Level, projection: &Projection, list: &mut Vec<Pla
     }
     let width = u32::from(projection.cell_columns) * pixels_per_cell(state).0;
     let whole = !state.display.crop || width >= UNCROPPED;
-    if whole && !state.display.density_icons {
+    let alone = state.class_view.is_some() || state.arrangement.is_some() || state.display.labels;
+    if whole && !state.display.density_icons && !alone {
         tiles(state, level, projection, list);
     } else {
         single_icons(state, level, projection, list);
@@ -174,19 +175,26 @@ fn single_icons(state: &State, level: &Level, projection: &Projection, list: &mu
     } else {
         1.0
     };
-    for (idx, row, col) in visible_cells(level, projection) {
-        let scale = if state.display.density_icons {
-            density_scale(level, idx)
+    let covered = super::labels::covered(state, projection);
+    for (idx, row, col) in visible_cells(state, projection) {
+        let scale = if state.display.density_icons || state.class_view.is_some() {
+            density_scale(state, level, idx)
         } else {
             1.0
         };
         let area = cell_area(projection, row, col, scale);
+        let mut pane = projection.pane;
+        if covered.contains(&(row, col)) {
+            // A name stands in the lowest row of the cell: the icon ends above it.
+            let bottom = projection.screen_from_grid(i64::from(row) + 1, 0).1 - 1;
+            pane.height = (bottom - i64::from(pane.y)).clamp(0, i64::from(pane.height)) as u16;
+        }
         list.extend(icon(
             state,
-            (projection.pane, area),
-            idx,
+            (pane, area),
+            (state.level_idx(), idx),
             shown,
-            ICON_ID + row * level.grid + col,
+            ICON_ID + row * projection.grid + col,
         ));
     }
 }
@@ -201,22 +209,44 @@ fn shown_share(width: u32) -> f32 {
     }
 }
 
-/// Side of a cell's icon relative to the cell: the square root of its density relative to the mean over the
-/// whole grid, at most 1 (the article's viewer).
-fn density_scale(level: &Level, idx: usize) -> f32 {
-    let squares = level.grid as f32 * level.grid as f32;
-    let average = level.members.len() as f32 / squares.max(1.0);
-    (level.cells[idx].n_samples as f32 / average.max(f32::MIN_POSITIVE))
+/// Side of a cell's icon relative to the cell: the square root of its density, times the chosen factor, relative to
+/// the mean over the whole grid, at most 1 (the article's viewer). In the class view by the samples that are kept,
+/// relative to the mean over the cells that are shown.
+fn density_scale(state: &State, level: &Level, idx: usize) -> f32 {
+    let (n, average) = if let Some(view) = &state.class_view {
+        let (samples, cells) = view.totals();
+        (view.count(idx), samples as f32 / cells.max(1) as f32)
+    } else {
+        let squares = level.grid as f32 * level.grid as f32;
+        let average = level.members.len() as f32 / squares.max(1.0);
+        (level.cells[idx].n_samples, average)
+    };
+    (n as f32 * state.display.density / average.max(f32::MIN_POSITIVE))
         .sqrt()
         .min(1.0)
 }
 
-/// The cells in sight, as (index, row, column).
-pub fn visible_cells<'a>(
-    level: &'a Level,
-    projection: &Projection,
-) -> impl Iterator<Item = (usize, u32, u32)> + 'a {
+/// The cells in sight, as (index, row, column); those that the class view leaves out are not.
+pub fn visible_cells(state: &State, projection: &Projection) -> Vec<(usize, u32, u32)> {
+    let Some(level) = state.level() else {
+        return Vec::new();
+    };
     let (rows, cols) = projection.visible();
+    if let Some(arranged) = &state.arrangement {
+        let seen = arranged.squares();
+        return seen
+            .filter(|(_, row, col)| rows.contains(row) && cols.contains(col))
+            .collect();
+    }
+    let cells = on_map(level, rows, cols);
+    cells.filter(|&(idx, ..)| state.shows(idx)).collect()
+}
+
+fn on_map(
+    level: &Level,
+    rows: std::ops::Range<u32>,
+    cols: std::ops::Range<u32>,
+) -> impl Iterator<Item = (usize, u32, u32)> {
     let first = level.cells.partition_point(|cell| cell.row < rows.start);
     let cells = level.cells.iter().enumerate().skip(first);
     cells
@@ -225,7 +255,7 @@ pub fn visible_cells<'a>(
         .map(|(idx, cell)| (idx, cell.row, cell.col))
 }
 
-fn cell_area(projection: &Projection, row: u32, col: u32, scale: f32) -> Area {
+pub(super) fn cell_area(projection: &Projection, row: u32, col: u32, scale: f32) -> Area {
     let (x, y) = projection.screen_from_grid(i64::from(row), i64::from(col));
     let shrunk = |side: u16| ((f32::from(side) * scale).round() as u16).clamp(1, side);
     let (columns, rows) = (
@@ -252,15 +282,16 @@ fn icon_source(icons: &Icons, row: u32, col: u32, shown: f32) -> Source {
     }
 }
 
-/// One cell's icon in an area of a pane; `None` when it has none yet or is out of sight.
-fn icon(
+/// The icon of a cell, given by level and index, in an area of a pane; `None` when it has none yet or is out of
+/// sight.
+pub(super) fn icon(
     state: &State,
     (pane, area): (Rect, Area),
-    idx: usize,
+    (level_idx, idx): (usize, usize),
     shown: f32,
     id: u32,
 ) -> Option<Placement> {
-    let level = state.level()?;
+    let level = state.layer()?.levels.get(level_idx)?;
     let icons = &level.icons;
     let cell = level.cells.get(idx)?;
     if icons.size == 0 || icons.steps.get(idx).is_none_or(|&steps| steps == 0) {
@@ -271,7 +302,7 @@ fn icon(
     let tile = tiles
         .binary_search_by_key(&block, |t| (t.row, t.col))
         .ok()?;
-    let picture = state.tile_keys.key(state.layer, state.zoom.level, tile)?;
+    let picture = state.tile_keys.key(state.layer, level_idx, tile)?;
     let source = icon_source(icons, cell.row, cell.col, shown);
     let (source, target) = clipped(pane, area, source)?;
     Some(Placement {
@@ -281,24 +312,6 @@ fn icon(
         target,
         z: ICON_Z,
     })
-}
-
-/// The icon in the side pane: the cell under the cursor, or the strongest cell of the class under the search bar.
-fn large_icon(state: &State) -> Option<Placement> {
-    if matches!(state.overlay, Some(Overlay::Help { .. })) {
-        return None;
-    }
-    let pane = state.panes().side?.icon;
-    if pane.is_empty() {
-        return None;
-    }
-    let area = Area {
-        x: i64::from(pane.x),
-        y: i64::from(pane.y),
-        columns: pane.width,
-        rows: pane.height,
-    };
-    icon(state, (pane, area), state.shown_cell()?, 1.0, LARGE_ICON_ID)
 }
 
 fn cursor(state: &State, projection: &Projection) -> Option<Placement> {
@@ -324,17 +337,16 @@ fn cursor(state: &State, projection: &Projection) -> Option<Placement> {
 
 /// Veils over the icons while a class is looked at.
 fn tints(state: &State, level: &Level, projection: &Projection, list: &mut Vec<Placement>) {
-    let Some(focus) = state.shown_focus() else {
+    let Some(tinting) = state.tinting() else {
         return;
     };
-    let influence = Influence::new(level, focus, state.display.intensity);
     let coarse = matches!(state.screen.protocol, Protocol::HalfBlock { .. });
     let picture = pictures::swatches_key(state.screen.background, coarse);
-    for (idx, row, col) in visible_cells(level, projection) {
+    for (idx, row, col) in visible_cells(state, projection) {
         if level.icons.steps.get(idx).is_none_or(|&steps| steps == 0) {
             continue;
         }
-        let shade: Shade = influence.shade(idx);
+        let shade: Shade = tinting.shade(idx);
         let area = cell_area(projection, row, col, 1.0);
         let Some(source) = pictures::swatch(shade) else {
             continue;
@@ -347,7 +359,7 @@ fn tints(state: &State, level: &Level, projection: &Projection, list: &mut Vec<P
         };
         if let Some((source, target)) = clipped(projection.pane, area, source) {
             list.push(Placement {
-                id: TINT_ID + row * level.grid + col,
+                id: TINT_ID + row * projection.grid + col,
                 picture,
                 source,
                 target,

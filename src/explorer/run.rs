@@ -8,7 +8,8 @@ use super::action::{Effect, Message};
 use super::canvas::{Canvas, Drawn};
 use super::event::{self, Event};
 use super::state::{Screen, State};
-use super::{Options, Source, Update, keymap, update};
+use super::worker::Desk;
+use super::{Options, Services, Source, keymap, update};
 use crate::graphics::Capabilities;
 use crate::graphics::probe::Late;
 use crate::graphics::terminal::{self, Guard, Signal};
@@ -40,7 +41,7 @@ pub enum Error {
 ///
 /// # Errors
 /// When standard output is no terminal, or it fails.
-pub fn run(source: Source, options: &Options) -> Result<(), Error> {
+pub fn run(source: Source, options: &Options, services: Services) -> Result<(), Error> {
     let (tx, rx) = mpsc::channel();
     let signals = tx.clone();
     let guard = Guard::enter(move |signal| {
@@ -48,7 +49,9 @@ pub fn run(source: Source, options: &Options) -> Result<(), Error> {
         let _ = signals.send(Event::Signal(signal));
     })?;
     event::read_terminal(options.capabilities.typed.clone(), tx.clone())?;
-    event::forward_updates(source.updates, tx)?;
+    event::forward_updates(source.updates, tx.clone())?;
+    let (desk, answers) = Desk::open(services)?;
+    event::forward_messages(answers, tx)?;
     let capabilities = &options.capabilities;
     let (columns, rows) = crossterm::terminal::size()?;
     let screen = Screen {
@@ -60,10 +63,10 @@ pub fn run(source: Source, options: &Options) -> Result<(), Error> {
         background: capabilities.background.unwrap_or([0, 0, 0]),
     };
     let mut state = State::new(&options.name, screen);
-    if let Some(atlas) = source.initial {
-        update(&mut state, Message::Update(Update::Atlas(atlas)));
-        state.notice = None;
-    }
+    let first = match source.initial {
+        Some(atlas) => super::open(&mut state, options, atlas),
+        None => super::prepare(&mut state, options),
+    };
     let mut app = App {
         canvas: Canvas::new(capabilities, &guard)?,
         guard: &guard,
@@ -71,8 +74,14 @@ pub fn run(source: Source, options: &Options) -> Result<(), Error> {
         drawn: Drawn::default(),
         changed: true,
         state,
+        desk,
     };
-    app.run(&rx)
+    for effect in first {
+        app.perform(effect)?;
+    }
+    let left = app.run(&rx);
+    app.desk.close(&app.state);
+    left
 }
 
 struct App<'a> {
@@ -85,6 +94,7 @@ struct App<'a> {
     drawn: Drawn,
     /// The screen may have to look different.
     changed: bool,
+    desk: Desk,
 }
 
 impl App<'_> {
@@ -165,6 +175,7 @@ impl App<'_> {
         let message = match event {
             Event::Key(key) => keymap::message(&self.state, key),
             Event::Update(news) => Message::Update(news),
+            Event::Message(message) => message,
             Event::Fence => {
                 self.canvas.pace.answered(Instant::now());
                 return Ok(true);
@@ -208,6 +219,8 @@ impl App<'_> {
                 self.guard.suspend()?;
                 self.canvas.start_afresh()?;
             }
+            Effect::Copy(text) => self.canvas.copy(&text)?,
+            Effect::Work(work) => self.desk.take(work),
         }
         Ok(true)
     }

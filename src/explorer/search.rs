@@ -13,9 +13,21 @@ pub struct Hit {
     pub matched: Vec<u32>,
 }
 
+/// What the class is searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// To look at it.
+    #[default]
+    Focus,
+    /// To compare it with this one.
+    Compare(ClassId),
+}
+
 /// An open search.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Search {
+    /// What for.
+    pub purpose: Purpose,
     /// What was typed.
     pub query: String,
     /// What matches, best first.
@@ -50,33 +62,53 @@ impl Search {
             self.hits = all.collect();
             return;
         }
-        let pattern = Pattern::parse(&self.query, CaseMatching::Ignore, Normalization::Smart);
-        let mut matcher = Matcher::new(Config::DEFAULT);
-        let mut buffer = Vec::new();
-        let mut scored: Vec<(u32, Hit)> = Vec::new();
-        for &class in order {
-            let Some(names) = classes.get(usize::from(class)).map(|c| c.names.as_str()) else {
-                continue;
-            };
-            let mut matched = Vec::new();
-            let haystack = Utf32Str::new(names, &mut buffer);
-            if let Some(score) = pattern.indices(haystack, &mut matcher, &mut matched) {
-                matched.sort_unstable();
-                matched.dedup();
-                scored.push((score, Hit { class, matched }));
-            }
-        }
-        // Stable: equals keep the order of preference.
-        scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-        self.hits = scored.into_iter().map(|(_, hit)| hit).collect();
+        let names = |&class: &ClassId| {
+            let class = classes.get(usize::from(class));
+            class.map_or("", |class| class.names.as_str())
+        };
+        let found = fuzzy(&self.query, order.iter().map(names));
+        let hit = |(at, matched): (usize, Vec<u32>)| Hit {
+            class: order[at],
+            matched,
+        };
+        self.hits = found.into_iter().map(hit).collect();
     }
+}
 
-    /// Takes the last word away, with the spaces behind it.
-    pub fn erase_word(&mut self) {
-        let kept = self.query.trim_end();
-        let end = kept.rfind(' ').map_or(0, |at| at + 1);
-        self.query.truncate(end);
+/// Takes the last word away, with the spaces behind it. Parts of a path count as words.
+pub fn erase_word(text: &mut String) {
+    let kept = text.trim_end_matches([' ', '/']);
+    let end = kept.rfind([' ', '/']).map_or(0, |at| at + 1);
+    text.truncate(end);
+}
+
+/// The texts that match, best first, with the characters that did. Several words must all match; letters may have
+/// gaps; an empty query matches everything in order. Equals keep their order.
+pub fn fuzzy<'a>(query: &str, texts: impl Iterator<Item = &'a str>) -> Vec<(usize, Vec<u32>)> {
+    if query.trim().is_empty() {
+        return texts
+            .enumerate()
+            .map(|(idx, _)| (idx, Vec::new()))
+            .collect();
     }
+    let pattern = Pattern::parse(query, CaseMatching::Ignore, Normalization::Smart);
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut buffer = Vec::new();
+    let mut scored: Vec<(u32, usize, Vec<u32>)> = Vec::new();
+    for (idx, text) in texts.enumerate() {
+        let mut matched = Vec::new();
+        let haystack = Utf32Str::new(text, &mut buffer);
+        if let Some(score) = pattern.indices(haystack, &mut matcher, &mut matched) {
+            matched.sort_unstable();
+            matched.dedup();
+            scored.push((score, idx, matched));
+        }
+    }
+    scored.sort_by_key(|(score, ..)| std::cmp::Reverse(*score));
+    scored
+        .into_iter()
+        .map(|(_, idx, matched)| (idx, matched))
+        .collect()
 }
 
 #[cfg(test)]
@@ -122,14 +154,14 @@ mod tests {
 
     #[test]
     fn words_are_erased_with_their_spaces() {
-        let mut search = Search {
-            query: "white sh ".to_owned(),
-            ..Search::default()
-        };
-        search.erase_word();
-        assert_eq!(search.query, "white ");
-        search.erase_word();
-        assert_eq!(search.query, "");
-        search.erase_word();
+        let mut query = "white sh ".to_owned();
+        erase_word(&mut query);
+        assert_eq!(query, "white ");
+        erase_word(&mut query);
+        assert_eq!(query, "");
+        erase_word(&mut query);
+        let mut path = "/home/ada/photos/".to_owned();
+        erase_word(&mut path);
+        assert_eq!(path, "/home/ada/");
     }
 }

@@ -11,16 +11,23 @@ pub(super) mod help;
 mod inspector;
 mod map;
 mod minimap;
+mod palette;
+mod photos;
 mod status;
+mod strip;
 mod text;
 mod theme;
 
 pub use map::marks;
 pub use theme::Theme;
 
+pub(super) use header::layer_at;
+pub(super) use inspector::nearest_rects;
+
 use super::state::{Overlay, State};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
 /// Draws the text of the screen.
 pub fn view(state: &State, frame: &mut Frame<'_>) {
@@ -41,33 +48,60 @@ fn draw(state: &State, buf: &mut Buffer) -> Option<(u16, u16)> {
     header::draw(state, &theme, panes.header, buf);
     if let Some(Overlay::Help { scroll }) = state.overlay {
         let area = panes.rule.union(panes.body);
-        help::draw(&theme, scroll, area, buf);
+        help::draw(state, &theme, scroll, area, buf);
+        status::draw(state, &theme, panes.status, buf);
+        return None;
+    }
+    if let Some(Overlay::Photos { .. }) = state.overlay {
+        header::rule(state, &theme, &panes, buf);
+        photos::draw(state, &theme, buf);
         status::draw(state, &theme, panes.status, buf);
         return None;
     }
     if state.atlas.is_none() {
-        building::draw(state, &theme, panes.rule.union(panes.body), buf);
+        let area = panes.rule.union(panes.body);
+        let cursor = if matches!(state.overlay, Some(Overlay::Palette(_))) {
+            palette::draw(state, &theme, area, buf)
+        } else {
+            building::draw(state, &theme, area, buf);
+            None
+        };
         status::draw(state, &theme, panes.status, buf);
-        return None;
+        return cursor;
     }
     let mut cursor = None;
     header::rule(state, &theme, &panes, buf);
     if !state.map_is_covered() {
         map::draw(state, &theme, buf);
     }
+    if !state.map_is_covered() {
+        strip::draw(state, &theme, buf);
+    }
     let searching = matches!(state.overlay, Some(Overlay::Search(_)));
+    let choosing = matches!(state.overlay, Some(Overlay::Palette(_)));
     if let Some(side) = panes.side {
         header::separator(&theme, &side, buf);
         map::large_placeholder(state, &theme, side.icon, buf);
-        minimap::draw(state, &theme, side.minimap, buf);
+        if !(state.in_photograph() && state.screen.has_pictures()) {
+            minimap::draw(state, &theme, side.minimap, buf);
+        }
+        // A list takes the room of the photographs as well.
+        let list = Rect {
+            height: side.area.bottom().saturating_sub(side.text.y),
+            ..side.text
+        };
         if searching {
-            cursor = classes::draw(state, &theme, side.text, buf);
+            cursor = classes::draw(state, &theme, list, buf);
+        } else if choosing {
+            cursor = palette::draw(state, &theme, list, buf);
         } else {
-            inspector::draw(state, &theme, side.text, buf);
+            inspector::draw(state, &theme, &side, buf);
         }
     } else if searching {
         cursor = classes::draw(state, &theme, panes.body, buf);
+    } else if choosing {
+        cursor = palette::draw(state, &theme, panes.body, buf);
     }
-    status::draw(state, &theme, panes.status, buf);
-    cursor
+    let typed = status::draw(state, &theme, panes.status, buf);
+    cursor.or(typed)
 }

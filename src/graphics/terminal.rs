@@ -150,8 +150,11 @@ fn take() -> io::Result<()> {
         bytes,
         modes::EnterAlternateScreen,
         modes::Clear(modes::ClearType::All),
-        cursor::Hide
+        cursor::Hide,
+        event::EnableBracketedPaste
     )?;
+    // Clicks, drags and the wheel in SGR form; not every motion, which would wake us for nothing.
+    bytes.extend_from_slice(b"\x1b[?1000h\x1b[?1002h\x1b[?1006h");
     write_all(stdio::stdout(), &bytes)
 }
 

@@ -68,7 +68,11 @@ fn check(name: &str) {
     let network = load(&manifest, truth.side, &file(&truth)).unwrap();
     for layer in &manifest.default_layers {
         let layer = network.layer(layer).unwrap();
-        assert!(network.layers().contains(&layer), "{name}: {} is no block end", layer.name);
+        assert!(
+            network.layers().contains(&layer),
+            "{name}: {} is no block end",
+            layer.name
+        );
     }
     let image = noise(&[1, 3, truth.side, truth.side], 7);
     let logits = network.forward(&image, &[network.logits.unwrap()]).unwrap();
@@ -122,7 +126,13 @@ fn the_wrong_number_of_names_is_said() {
     let truth = truth().remove("squeezenet1_1").unwrap();
     let manifest = catalogue::find("squeezenet1_1").unwrap().unwrap();
     let imagenet = catalogue::classes(&manifest.classes).unwrap();
-    let error = catalogue::build(&manifest, manifest.input, imagenet, &file(&truth), &Device::Cpu);
+    let error = catalogue::build(
+        &manifest,
+        manifest.input,
+        imagenet,
+        &file(&truth),
+        &Device::Cpu,
+    );
     assert_eq!(
         error.unwrap_err().to_string(),
         "1000 class names for the 10 outputs of squeezenet1_1"
@@ -141,16 +151,28 @@ fn pytorchs_own_files_are_read() {
         let mut weights = Weights::open(bytes, &Device::Cpu).unwrap();
         weights.ignore(|name| name.ends_with("num_batches_tracked"));
         let counted = |from: u32, n: u32| (from..from + n).map(|v| v as f32).collect::<Vec<_>>();
-        assert_eq!(values(&weights.take("a.weight", &[3, 4]).unwrap()), counted(0, 12));
-        assert_eq!(values(&weights.take("a.bias", &[3]).unwrap()), counted(12, 3));
+        assert_eq!(
+            values(&weights.take("a.weight", &[3, 4]).unwrap()),
+            counted(0, 12)
+        );
+        assert_eq!(
+            values(&weights.take("a.bias", &[3]).unwrap()),
+            counted(12, 3)
+        );
         let quarters: Vec<f32> = counted(0, 6).iter().map(|v| v / 4.0).collect();
-        assert_eq!(values(&weights.take("b.weight", &[2, 3]).unwrap()), quarters);
+        assert_eq!(
+            values(&weights.take("b.weight", &[2, 3]).unwrap()),
+            quarters
+        );
         assert_eq!(values(&weights.take("b.half", &[2]).unwrap()), [1.5, -2.0]);
         weights.finish().unwrap();
         // Damage anywhere is an error, never a panic.
         for n in 0..bytes.len() {
             if let Ok(mut weights) = Weights::open(&bytes[..n], &Device::Cpu) {
-                assert!(n + 8 > bytes.len() || weights.take("a.weight", &[3, 4]).is_err(), "{n} bytes");
+                assert!(
+                    n + 8 > bytes.len() || weights.take("a.weight", &[3, 4]).is_err(),
+                    "{n} bytes"
+                );
             }
             let mut spoilt = bytes.to_vec();
             spoilt[n] ^= 0x55;

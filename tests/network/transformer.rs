@@ -33,7 +33,11 @@ fn error(found: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(found.dims(), expected.dims());
     let (found, expected) = (values(found), values(expected));
     let square = |x: f32| f64::from(x) * f64::from(x);
-    let wrong: f64 = found.iter().zip(&expected).map(|(a, b)| square(a - b)).sum();
+    let wrong: f64 = found
+        .iter()
+        .zip(&expected)
+        .map(|(a, b)| square(a - b))
+        .sum();
     let norm: f64 = expected.iter().map(|&b| square(b)).sum();
     (wrong / norm).sqrt()
 }
@@ -51,12 +55,18 @@ fn changed(change: impl FnOnce(&mut HashMap<String, Tensor>)) -> Vec<u8> {
 fn tokens_and_logits_are_pytorchs() {
     let (network, truth) = (load(WEIGHTS).unwrap(), truth());
     let names = ["patch_embed", "blocks.0", "blocks.1", "blocks.2"];
-    let mut taps: Vec<_> = names.iter().map(|name| network.layer(name).unwrap().id).collect();
+    let mut taps: Vec<_> = names
+        .iter()
+        .map(|name| network.layer(name).unwrap().id)
+        .collect();
     taps.push(network.logits.unwrap());
     for side in [16, 22] {
         let of = |what: &str| &truth[&format!("{side}.{what}")];
         let found = network.forward(of("image"), &taps).unwrap();
-        for (found, what) in found.iter().zip(["patches", "block0", "block1", "block2", "logits"]) {
+        for (found, what) in found
+            .iter()
+            .zip(["patches", "block0", "block1", "block2", "logits"])
+        {
             let error = error(found, of(what));
             assert!(error < 1e-5, "{side}, {what}: {error}");
         }
@@ -93,10 +103,15 @@ fn attribution_is_pytorchs() {
         let found = network
             .attribution_in(&image, (tap, activation), &positions, Relaxation::Average)
             .unwrap();
-        let found = Tensor::from_vec(found.iter().copied().collect::<Vec<_>>(), found.dim(), &Device::Cpu);
+        let found = Tensor::from_vec(
+            found.iter().copied().collect::<Vec<_>>(),
+            found.dim(),
+            &Device::Cpu,
+        );
         let error = error(&found.unwrap(), &truth[&format!("{side}.attribution")]);
         assert!(error < 1e-5, "{side}: {error}");
-        let outside = network.attribution_in(&image, (tap, activation), &[(n, 0)], Relaxation::Average);
+        let outside =
+            network.attribution_in(&image, (tap, activation), &[(n, 0)], Relaxation::Average);
         assert!(outside.unwrap_err().to_string().contains("outside"));
     }
 }
@@ -104,7 +119,11 @@ fn attribution_is_pytorchs() {
 #[test]
 fn its_layers_are_maps_of_tokens() {
     let network = load(WEIGHTS).unwrap();
-    let ends: Vec<String> = network.layers().into_iter().map(|layer| layer.name).collect();
+    let ends: Vec<String> = network
+        .layers()
+        .into_iter()
+        .map(|layer| layer.name)
+        .collect();
     assert_eq!(ends, ["blocks.0", "blocks.1", "blocks.2"]);
     let layer = network.layer("blocks.1").unwrap();
     assert_eq!((layer.depth, layer.map_size, layer.stride), (32, (4, 4), 4));
@@ -113,7 +132,10 @@ fn its_layers_are_maps_of_tokens() {
     assert!(network.layer("logits").is_err());
     let small = Tensor::zeros((1, 3, 3, 16), candle_core::DType::F32, &Device::Cpu).unwrap();
     let error = network.forward(&small, &[layer.id]).unwrap_err();
-    assert!(error.to_string().contains("smaller than a patch of 4"), "{error}");
+    assert!(
+        error.to_string().contains("smaller than a patch of 4"),
+        "{error}"
+    );
 }
 
 /// The same tensors under DINOv2's and timm's names, queries, keys and values in one.
@@ -152,27 +174,40 @@ fn both_families_of_names_are_read() {
         }
     });
     let (network, truth) = (load(&renamed).unwrap(), truth());
-    let logits = network.forward(&truth["16.image"], &[network.logits.unwrap()]).unwrap();
+    let logits = network
+        .forward(&truth["16.image"], &[network.logits.unwrap()])
+        .unwrap();
     assert!(error(&logits[0], &truth["16.logits"]) < 1e-5);
 }
 
 #[test]
 fn unfit_weights_are_named() {
     let said = |change: &dyn Fn(&mut HashMap<String, Tensor>)| {
-        load(&changed(|tensors| change(tensors))).unwrap_err().to_string()
+        load(&changed(|tensors| change(tensors)))
+            .unwrap_err()
+            .to_string()
     };
     let missing = said(&|tensors| {
         tensors.remove("dinov2.encoder.layer.1.mlp.fc2.bias");
     });
-    assert!(missing.contains("dinov2.encoder.layer.1.mlp.fc2.bias"), "{missing}");
+    assert!(
+        missing.contains("dinov2.encoder.layer.1.mlp.fc2.bias"),
+        "{missing}"
+    );
     // A gated network has other dense layers.
     let gated = said(&|tensors| {
         let tensor = tensors["classifier.bias"].clone();
-        tensors.insert("dinov2.encoder.layer.0.mlp.weights_in.bias".to_owned(), tensor);
+        tensors.insert(
+            "dinov2.encoder.layer.0.mlp.weights_in.bias".to_owned(),
+            tensor,
+        );
     });
     assert!(gated.contains("weights_in"), "{gated}");
     let no_transformer = said(&|tensors| tensors.retain(|name, _| name.starts_with("classifier")));
-    assert!(no_transformer.contains("vision transformer"), "{no_transformer}");
+    assert!(
+        no_transformer.contains("vision transformer"),
+        "{no_transformer}"
+    );
     let manifest = Manifest {
         heads: Some(5),
         ..manifest()

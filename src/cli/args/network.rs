@@ -27,7 +27,7 @@ pub(crate) struct NetworkArgs {
 }
 
 /// How a photograph becomes the network's input. What is not given is the network's own, where it is known.
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 #[command(next_help_heading = "Preprocessing: (pixel - mean) / scale, pixels 0..255")]
 pub(crate) struct InputArgs {
     /// Rows and columns of the network's input

@@ -1,10 +1,10 @@
 //! The class search: a line to type in and the classes that match, with their strongest attribution on this grid.
 
-use super::text::{cut, put, put_right, signed, width};
+use super::text::{cut, put, put_right, signed, tail, width};
 use super::theme::Theme;
 use crate::atlas::short_name;
 use crate::explorer::focus::{Colouring, Focus, Influence};
-use crate::explorer::search::{Hit, Search};
+use crate::explorer::search::{Hit, Purpose, Search};
 use crate::explorer::state::{Overlay, State};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -32,7 +32,14 @@ pub(super) fn draw(
     let typed = tail(&search.query, room);
     let x = put(buf, area, (x, line), &typed, theme.plain);
     if typed.is_empty() {
-        let hint = cut("type a class", room);
+        let hint = match search.purpose {
+            Purpose::Focus => "type a class".to_owned(),
+            Purpose::Compare(left) => {
+                let name = state.atlas.as_ref().map(|atlas| atlas.class_name(left));
+                format!("compare {} with …", name.unwrap_or_default())
+            }
+        };
+        let hint = cut(&hint, room);
         put(buf, area, (x + 1, line), &hint, theme.faint);
     }
     put_right(buf, area, (x + 1, line), &found, theme.faint);
@@ -43,14 +50,6 @@ pub(super) fn draw(
     };
     hits(state, theme, search, list, buf);
     Some((x.min(area.right() - 1), line))
-}
-
-fn tail(text: &str, columns: u16) -> String {
-    let mut start = 0;
-    while width(&text[start..]) > columns {
-        start += text[start..].chars().next().map_or(1, char::len_utf8);
-    }
-    text[start..].to_owned()
 }
 
 fn hits(state: &State, theme: &Theme, search: &Search, area: Rect, buf: &mut Buffer) {

@@ -2,6 +2,9 @@
 
 use super::text::{counted, cut, magnitude, put, put_right, signed, width};
 use super::theme::Theme;
+use crate::atlas::Level;
+use crate::explorer::arrangement::Kind;
+use crate::explorer::column::Coloured;
 use crate::explorer::focus::{Colouring, Influence};
 use crate::explorer::panes::{Panes, Side};
 use crate::explorer::state::{Overlay, State};
@@ -17,19 +20,13 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let name = cut(&state.name, (area.width / 3).max(8));
     let mut x = put(buf, area, (area.x + 1, area.y), &name, theme.strong);
     let Some(atlas) = &state.atlas else { return };
-    x += 2;
-    for (idx, layer) in atlas.layers.iter().enumerate() {
-        let caption = if atlas.layers.len() > 1 && idx < 9 {
-            format!(" {} {} ", idx + 1, layer.name)
-        } else {
-            format!(" {} ", layer.name)
-        };
+    for (idx, tab, caption) in tabs(state, area) {
         let style = if idx == state.layer {
             theme.accent.add_modifier(Modifier::REVERSED)
         } else {
             theme.faint
         };
-        x = put(buf, area, (x, area.y), &caption, style) + 1;
+        x = put(buf, area, (tab.x, area.y), &caption, style) + 1;
     }
     let Some(layer) = state.layer() else { return };
     let full = format!(
@@ -38,6 +35,34 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
         counted(atlas.images.len() as u64, "image")
     );
     put_right(buf, area, (x + 1, area.y), &full, theme.faint);
+}
+
+/// The layers' names with their places.
+fn tabs(state: &State, area: Rect) -> Vec<(usize, Rect, String)> {
+    let Some(atlas) = &state.atlas else {
+        return Vec::new();
+    };
+    let name = cut(&state.name, (area.width / 3).max(8));
+    let mut x = area.x + 1 + width(&name) + 2;
+    let mut tabs = Vec::new();
+    for (idx, layer) in atlas.layers.iter().enumerate() {
+        let caption = if atlas.layers.len() > 1 && idx < 9 {
+            format!(" {} {} ", idx + 1, layer.name)
+        } else {
+            format!(" {} ", layer.name)
+        };
+        let tab = Rect::new(x, area.y, width(&caption), 1);
+        x += tab.width + 1;
+        tabs.push((idx, tab, caption));
+    }
+    tabs
+}
+
+/// The layer whose name stands at a column and row of the screen.
+pub(in crate::explorer) fn layer_at(state: &State, at: (u16, u16)) -> Option<usize> {
+    let tabs = tabs(state, state.panes().header);
+    let found = tabs.into_iter().find(|(_, tab, _)| tab.contains(at.into()));
+    found.map(|(idx, ..)| idx)
 }
 
 /// The line over map and side pane, with grid, legend and a tick over the cursor's column.
@@ -65,29 +90,113 @@ pub(super) fn rule(state: &State, theme: &Theme, panes: &Panes, buf: &mut Buffer
             put(buf, over_map, (middle as u16, area.y), "┴", theme.plain);
         }
     }
-    let side = level.grid;
-    let grid = match state.shown_focus() {
-        // The legend needs the room.
-        Some(_) if over_map.width < 64 => format!(" {side} × {side} "),
-        _ => {
-            let cells = counted(level.cells.len() as u64, "cell");
-            format!(" {side} × {side} · {cells} ")
-        }
-    };
-    let x = put(buf, over_map, (1, area.y), &grid, theme.plain);
-    legend(state, theme, over_map, x + 1, buf);
+    if let Some(arranged) = &state.arrangement {
+        arranged_rule(state, theme, arranged.kind, over_map, buf);
+    } else {
+        let grid = what_is_shown(state, level, over_map.width);
+        let x = put(buf, over_map, (1, area.y), &grid, theme.plain);
+        legend(state, theme, over_map, x + 1, buf);
+    }
     if let Some(side) = panes.side {
         let (row, col) = state.shown_place();
         let caption = match state.overlay {
             Some(Overlay::Search(_)) => format!(" its strongest: row {row}, column {col} "),
+            Some(Overlay::Palette(_)) => " actions ".to_owned(),
+            Some(Overlay::Photos { .. }) => " what speaks most comes first ".to_owned(),
             _ => format!(" row {row}, column {col} "),
         };
         put(buf, area, (side.area.x, area.y), &caption, theme.strong);
     }
 }
 
+/// The grid, how many cells, and what the class view leaves of them.
+fn what_is_shown(state: &State, level: &Level, columns: u16) -> String {
+    let side = level.grid;
+    if let Some(view) = &state.class_view {
+        let (samples, cells) = view.totals();
+        let cells = counted(cells, "cell");
+        return if columns < 64 {
+            format!(" {} · {cells} ", view.filter.name())
+        } else {
+            let samples = counted(samples, "activation");
+            format!(
+                " {side} × {side} · {}: {samples} in {cells} ",
+                view.filter.name()
+            )
+        };
+    }
+    // The legend needs the room.
+    if columns < 64 && (state.shown_focus().is_some() || state.column.is_some()) {
+        return format!(" {side} × {side} ");
+    }
+    format!(
+        " {side} × {side} · {} ",
+        counted(level.cells.len() as u64, "cell")
+    )
+}
+
+/// Over a comparison: which side speaks for which class. Over a photograph: which, and what the network sees.
+fn arranged_rule(state: &State, theme: &Theme, kind: Kind, area: Rect, buf: &mut Buffer) {
+    let Some(atlas) = &state.atlas else { return };
+    match kind {
+        Kind::Compare(left, right) => {
+            let room = (area.width / 2).saturating_sub(5);
+            let left = cut(&atlas.class_name(left), room);
+            put(buf, area, (1, area.y), &format!(" ◀ {left} "), theme.minus);
+            let right = format!(" {} ▶ ", cut(&atlas.class_name(right), room));
+            let x = area.right().saturating_sub(width(&right) + 1);
+            put(buf, area, (x, area.y), &right, theme.plus);
+        }
+        Kind::Photograph => {
+            let Some(located) = &state.located else {
+                return;
+            };
+            let seen: Vec<String> = located
+                .predictions
+                .iter()
+                .take(3)
+                .map(|&(class, p)| format!("{} {:.0} %", atlas.class_name(class), 100.0 * p))
+                .collect();
+            let text = match &seen[..] {
+                [] => format!(" {} ", located.name),
+                seen => format!(" {}: {} ", located.name, seen.join(", ")),
+            };
+            let text = cut(&text, area.width.saturating_sub(2));
+            put(buf, area, (1, area.y), &text, theme.strong);
+        }
+    }
+}
+
+/// The scale of a column: what fades and what stays.
+fn column_legend(
+    state: &State,
+    theme: &Theme,
+    column: &Coloured,
+    at: (Rect, u16),
+    buf: &mut Buffer,
+) {
+    let (area, from) = at;
+    let (lo, hi) = column.range;
+    let value = |v: f32| super::inspector::column_value(column, v);
+    let (faded, clear) = if column.low { (hi, lo) } else { (lo, hi) };
+    let scale = format!(" {} ░▒▓█ {} ", value(faded), value(clear));
+    let name = format!(" {} ", column.kind.name());
+    let x = area
+        .right()
+        .saturating_sub(width(&scale) + width(&name) + 1);
+    if x <= from || state.level().is_none() {
+        return;
+    }
+    let x = put(buf, area, (x, area.y), &name, theme.strong);
+    put(buf, area, (x, area.y), &scale, theme.plain);
+}
+
 /// What the colouring means, right-aligned over the map.
 fn legend(state: &State, theme: &Theme, area: Rect, from: u16, buf: &mut Buffer) {
+    if let (Some(column), None) = (&state.column, state.shown_focus()) {
+        column_legend(state, theme, column, (area, from), buf);
+        return;
+    }
     let (Some(atlas), Some(level), Some(focus)) =
         (&state.atlas, state.level(), state.shown_focus())
     else {

@@ -3,6 +3,7 @@
 use super::text::{put, width};
 use super::theme::Theme;
 use crate::explorer::keymap::{Binding, Group, KEYS, readable};
+use crate::explorer::state::State;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -34,7 +35,7 @@ fn lines(groups: &[Group]) -> Vec<HelpLine> {
 fn columns(screen: u16) -> Vec<Vec<HelpLine>> {
     let longest = KEYS.iter().map(|b| width(b.doc)).max().unwrap_or(0);
     if screen >= 2 * (KEY_COLUMNS + longest + MARGIN) {
-        let (left, right) = Group::ALL.split_at(2);
+        let (left, right) = Group::ALL.split_at(3);
         vec![lines(left), lines(right)]
     } else {
         vec![lines(&Group::ALL)]
@@ -48,7 +49,7 @@ pub(in crate::explorer) fn height(width: u16) -> u16 {
 }
 
 /// Draws the help text, `scroll` lines of it scrolled away.
-pub(super) fn draw(theme: &Theme, scroll: u16, area: Rect, buf: &mut Buffer) {
+pub(super) fn draw(state: &State, theme: &Theme, scroll: u16, area: Rect, buf: &mut Buffer) {
     let columns = columns(area.width);
     let share = area.width / columns.len() as u16;
     for (idx, lines) in columns.iter().enumerate() {
@@ -65,15 +66,17 @@ pub(super) fn draw(theme: &Theme, scroll: u16, area: Rect, buf: &mut Buffer) {
                 HelpLine::Title(title) => {
                     put(buf, column, (column.x, y), title, theme.accent);
                 }
-                HelpLine::Keys(binding) => keys(theme, binding, column, y, buf),
+                HelpLine::Keys(binding) => keys(state, theme, (binding, y), column, buf),
             }
         }
     }
 }
 
-fn keys(theme: &Theme, binding: &Binding, area: Rect, y: u16, buf: &mut Buffer) {
-    let single = binding.keys.iter().all(|key| key.len() == 1) && binding.keys.len() > 4;
-    let keys = match binding.keys {
+fn keys(state: &State, theme: &Theme, (binding, y): (&Binding, u16), area: Rect, buf: &mut Buffer) {
+    let keys = state.keymap.keys_of(binding.action);
+    let single = keys.iter().all(|key| key.len() == 1) && keys.len() > 4;
+    let keys = match keys {
+        [] => "–".to_owned(),
         [first, .., last] if single => format!("{first} … {last}"),
         keys => {
             let keys: Vec<String> = keys.iter().map(|key| readable(key)).collect();

@@ -1,18 +1,23 @@
 //! The side pane about one cell: counts, classes for and against, labels of the images behind it.
 
 use super::bars::{self, Bar};
-use super::text::{counted, cut, put, signed};
+use super::text::{counted, cut, grouped, magnitude, put, signed, width};
 use super::theme::Theme;
 use crate::atlas::{Atlas, ClassId, LayerAtlas, Level};
+use crate::explorer::action::Action;
+use crate::explorer::column::{Coloured, Column};
+use crate::explorer::panes::Side;
 use crate::explorer::state::State;
+use crate::explorer::{made, photographs};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use std::collections::HashMap;
 
 /// Draws the pane's text.
-pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
-    let (Some(atlas), Some(layer), Some(level)) = (&state.atlas, state.layer(), state.level())
-    else {
+pub(super) fn draw(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) {
+    let area = side.text;
+    let (Some(layer), Some(level)) = (state.layer(), state.level()) else {
         return;
     };
     let Some(idx) = state.cell() else {
@@ -27,20 +32,178 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     let x = put(buf, area, (area.x, area.y), &head, theme.strong);
     let images = format!(" of {}", counted(n_images, "image"));
     put(buf, area, (x, area.y), &images, theme.plain);
-    let about = about_icon(atlas, level, idx);
-    put(
-        buf,
-        area,
-        (area.x, area.y + 1),
-        &cut(&about, area.width),
-        theme.faint,
-    );
+    let second = second_line(state, idx, area.height >= 10);
+    if let Some((text, notable)) = &second {
+        let style = if *notable { theme.notice } else { theme.faint };
+        put(
+            buf,
+            area,
+            (area.x, area.y + 1),
+            &cut(text, area.width),
+            style,
+        );
+    }
+    nearest(state, theme, side, buf);
+    exemplars(state, theme, side, buf);
+    let used = 1 + u16::from(second.is_some());
     let rest = Rect {
-        y: area.y.saturating_add(2).min(area.bottom()),
-        height: area.height.saturating_sub(2),
+        y: area.y.saturating_add(used).min(area.bottom()),
+        height: area.height.saturating_sub(used),
         ..area
     };
     sections(state, theme, idx, rest, buf);
+}
+
+/// What there is to say beside the counts: the note (which is notable), how many samples the class view keeps, the
+/// icon where there is room.
+fn second_line(state: &State, idx: usize, with_icon: bool) -> Option<(String, bool)> {
+    let (atlas, level) = (state.atlas.as_ref()?, state.level()?);
+    if let Some(mark) = state.mark() {
+        let note = if mark.note.is_empty() {
+            "marked"
+        } else {
+            &mark.note
+        };
+        return Some((format!("◥ {note}"), true));
+    }
+    if let Some(view) = &state.class_view {
+        let n = counted(u64::from(view.count(idx)), "activation");
+        return Some((format!("{n} of {}", atlas.class_name(view.class)), false));
+    }
+    if let Some(column) = &state.column {
+        let value = column.values.get(idx).copied().unwrap_or(f32::NAN);
+        let text = format!("{} {}", column.kind.name(), column_value(column, value));
+        return Some((text, false));
+    }
+    let located = state.located_cells();
+    if let Some((_, n)) = located.into_iter().find(|&(cell, _)| cell == idx) {
+        let n = counted(u64::from(n), "position");
+        return Some((format!("{n} of the photograph"), false));
+    }
+    with_icon.then(|| (about_icon(atlas, level, idx), false))
+}
+
+/// A value with its unit; a dash where there is none.
+pub(super) fn column_value(column: &Coloured, value: f32) -> String {
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
+    match column.kind {
+        Column::Count => grouped(value as u64),
+        Column::Purity | Column::Mistakes => format!("{value:.0} %"),
+        Column::Entropy => format!("{value:.1} bits"),
+        Column::IconScore => magnitude(value),
+    }
+}
+
+/// The cells that are most like the one under the cursor, with the places of their icons.
+pub(in crate::explorer) fn nearest_rects(state: &State) -> Vec<(usize, Rect)> {
+    let Some(side) = state.panes().side else {
+        return Vec::new();
+    };
+    let rects = side.nearest_rects(state.screen.cell_pixels);
+    let drawn = |cell: usize| {
+        let steps = state.level().and_then(|level| level.icons.steps.get(cell));
+        steps.is_some_and(|&steps| steps > 0)
+    };
+    let cells = state.about.nearest.iter().map(|&(cell, _)| cell);
+    cells.filter(|&cell| drawn(cell)).zip(rects).collect()
+}
+
+fn nearest(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) {
+    let area = side.nearest;
+    let (Some(y), false) = (area.y.checked_sub(1), state.about.nearest.is_empty()) else {
+        return;
+    };
+    if area.is_empty() {
+        return;
+    }
+    let key = state.keymap.key(Action::NearestCell);
+    let title = format!("most alike, {key} walks");
+    put(buf, side.area, (area.x, y), &title, theme.faint);
+}
+
+/// The heading of the photographs, and what stands where they are still to come or missing.
+fn exemplars(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) {
+    let area = side.exemplars;
+    let Some(y) = area.y.checked_sub(1).filter(|_| !area.is_empty()) else {
+        return;
+    };
+    let (Some(layer), Some(atlas)) = (state.layer(), &state.atlas) else {
+        return;
+    };
+    let list = &state.about.exemplars;
+    let key = state.keymap.key(Action::Photographs);
+    let title = match state.focus {
+        Some(focus) => format!(
+            "photographs for {}, {key} all",
+            atlas.class_name(focus.class)
+        ),
+        None => match list.len() {
+            shown if shown < state.about.n_images => {
+                format!(
+                    "photographs, {key} shows {shown} of {}",
+                    state.about.n_images
+                )
+            }
+            _ => format!("photographs, {key} shows all"),
+        },
+    };
+    put(
+        buf,
+        side.area,
+        (area.x, y),
+        &cut(&title, area.width),
+        theme.faint,
+    );
+    let shown = state.shown_exemplars();
+    if let (true, Some(exemplar)) = (shown.is_empty(), list.first()) {
+        let part = photographs::seen_by(layer, exemplar.position);
+        let key = made::crop_request(exemplar.image, part, false).key;
+        let folder = state.keymap.key(Action::ImageFolder);
+        let why = state.gallery.why_not(key).unwrap_or_default();
+        wrap(buf, area, why, theme.faint);
+        let text = format!("{folder} asks for their folder");
+        put(buf, area, (area.x, area.bottom() - 1), &text, theme.faint);
+        return;
+    }
+    let rects = side.exemplar_rects(state.screen.cell_pixels);
+    for (exemplar, rect) in shown.iter().zip(&rects) {
+        let part = photographs::seen_by(layer, exemplar.position);
+        let key = made::crop_request(exemplar.image, part, false).key;
+        if state.gallery.get(key).is_none() {
+            for y in rect.y..rect.bottom() {
+                let line = "░".repeat(usize::from(rect.width));
+                put(buf, *rect, (rect.x, y), &line, theme.faint);
+            }
+        }
+    }
+}
+
+/// Writes a text over several lines, all but the last of the area.
+fn wrap(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
+    let mut y = area.y;
+    let mut line = String::new();
+    for word in text.split(' ').chain(std::iter::once("")) {
+        let longer = if line.is_empty() {
+            word.to_owned()
+        } else {
+            format!("{line} {word}")
+        };
+        if word.is_empty() || width(&longer) > area.width {
+            if line.is_empty() {
+                word.clone_into(&mut line);
+                continue;
+            }
+            if y + 1 < area.bottom() {
+                put(buf, area, (area.x, y), &cut(&line, area.width), style);
+            }
+            y += 1;
+            word.clone_into(&mut line);
+        } else {
+            line = longer;
+        }
+    }
 }
 
 fn about_icon(atlas: &Atlas, level: &Level, idx: usize) -> String {

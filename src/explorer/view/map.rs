@@ -2,9 +2,9 @@
 
 use super::text::{cut, put, width};
 use super::theme::Theme;
-use crate::atlas::Level;
 use crate::explorer::camera::Projection;
-use crate::explorer::focus::{Influence, STRENGTHS, Shade};
+use crate::explorer::focus::{STRENGTHS, Shade};
+use crate::explorer::labels;
 use crate::explorer::pictures::SIGNED_FROM;
 use crate::explorer::placement::visible_cells;
 use crate::explorer::state::State;
@@ -12,9 +12,6 @@ use crate::graphics::Protocol;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
-
-/// Columns that a label wants, with a space behind it.
-const LABEL_COLUMNS: u16 = 10;
 
 const SHADES: [char; 4] = ['░', '▒', '▓', '█'];
 
@@ -25,10 +22,8 @@ pub(super) fn draw(state: &State, theme: &Theme, buf: &mut Buffer) {
     };
     let pictures = state.screen.has_pictures();
     let densest = level.cells.iter().map(|c| c.n_samples).max().unwrap_or(1);
-    let influence = state
-        .shown_focus()
-        .map(|focus| Influence::new(level, focus, state.display.intensity));
-    for (idx, row, col) in visible_cells(level, &projection) {
+    let tinting = state.tinting();
+    for (idx, row, col) in visible_cells(state, &projection) {
         let drawn = level.icons.steps.get(idx).is_some_and(|&steps| steps > 0);
         if pictures && drawn {
             continue;
@@ -42,7 +37,7 @@ pub(super) fn draw(state: &State, theme: &Theme, buf: &mut Buffer) {
             placeholder(state, theme, (rect, n, share), buf);
             continue;
         }
-        let shade = influence.as_ref().map(|influence| influence.shade(idx));
+        let shade = tinting.as_ref().map(|tinting| tinting.shade(idx));
         let (share, style) = match shade {
             None => (share, theme.faint),
             Some(shade) => (strength(shade), style_of(shade, theme)),
@@ -53,8 +48,13 @@ pub(super) fn draw(state: &State, theme: &Theme, buf: &mut Buffer) {
         }
     }
     if !pictures {
-        labels(state, level, &projection, theme, buf);
+        labels(state, &projection, theme.plain, buf);
         text_cursor(state, &projection, buf);
+        signs(state, &projection, buf);
+    } else if matches!(state.screen.protocol, Protocol::HalfBlock { .. }) {
+        // The pictures come later and would cover them: see `marks`.
+    } else {
+        labels(state, &projection, theme.strong, buf);
     }
 }
 
@@ -133,35 +133,17 @@ fn fill(buf: &mut Buffer, rect: Rect, glyph: char, style: Style) {
     }
 }
 
-/// The strongest class of every cell, or of every few cells when they are small (the article's thinning).
-fn labels(state: &State, level: &Level, projection: &Projection, theme: &Theme, buf: &mut Buffer) {
+/// The names of the strongest classes.
+fn labels(state: &State, projection: &Projection, style: Style, buf: &mut Buffer) {
     let Some(atlas) = &state.atlas else { return };
-    let every_col = u32::from(LABEL_COLUMNS.div_ceil(projection.cell_columns));
-    let every_row = u32::from(2u16.div_ceil(projection.cell_rows));
-    for (idx, row, col) in visible_cells(level, projection) {
-        if row % every_row != 0 || col % every_col != 0 {
-            continue;
+    for label in labels::labels(state, projection) {
+        let name = cut(&atlas.class_name(label.class), label.room);
+        let (x, y) = label.at;
+        // A name whose cell begins left of the pane is not cut in its middle.
+        if let (Ok(x), Ok(y)) = (u16::try_from(x), u16::try_from(y)) {
+            put(buf, projection.pane, (x, y), &name, style);
         }
-        let Some(class) = strongest_class(level, idx) else {
-            continue;
-        };
-        let Some(rect) = cell_rect(projection, row, col) else {
-            continue;
-        };
-        let room = (projection.cell_columns * every_col as u16).saturating_sub(1);
-        let name = cut(&atlas.class_name(class), room);
-        let y = rect.y + rect.height / 2;
-        put(buf, projection.pane, (rect.x, y), &name, theme.plain);
     }
-}
-
-fn strongest_class(level: &Level, idx: usize) -> Option<u16> {
-    let row = level.attributions.row(idx);
-    let best = row
-        .iter()
-        .enumerate()
-        .max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)))?;
-    Some(best.0 as u16)
 }
 
 /// Without pictures the cursor is reversed text; an empty cell gets a mark to be seen.
@@ -181,26 +163,53 @@ pub fn marks(state: &State, buf: &mut Buffer) {
     if !matches!(state.screen.protocol, Protocol::HalfBlock { .. }) || state.map_is_covered() {
         return;
     }
-    let (Some(level), Some(projection), Some(focus)) =
-        (state.level(), state.projection(), state.shown_focus())
-    else {
+    let (Some(level), Some(projection)) = (state.level(), state.projection()) else {
         return;
     };
-    let influence = Influence::new(level, focus, state.display.intensity);
-    for (idx, row, col) in visible_cells(level, &projection) {
-        let drawn = level.icons.steps.get(idx).is_some_and(|&steps| steps > 0);
-        let (Some(sign), Some(rect)) =
-            (sign(influence.shade(idx)), cell_rect(&projection, row, col))
-        else {
-            continue;
-        };
-        let at = (rect.x + rect.width / 2, rect.y + rect.height / 2);
-        if drawn && let Some(cell) = buf.cell_mut(at) {
-            let bold = Style::new()
-                .fg(ratatui::style::Color::White)
-                .add_modifier(Modifier::BOLD);
-            debug_assert_eq!(width(sign), 1);
-            cell.set_symbol(sign).set_style(bold);
+    if let Some(tinting) = state.tinting() {
+        for (idx, row, col) in visible_cells(state, &projection) {
+            let drawn = level.icons.steps.get(idx).is_some_and(|&steps| steps > 0);
+            let (Some(sign), Some(rect)) =
+                (sign(tinting.shade(idx)), cell_rect(&projection, row, col))
+            else {
+                continue;
+            };
+            let at = (rect.x + rect.width / 2, rect.y + rect.height / 2);
+            if drawn && let Some(cell) = buf.cell_mut(at) {
+                let bold = Style::new()
+                    .fg(ratatui::style::Color::White)
+                    .add_modifier(Modifier::BOLD);
+                debug_assert_eq!(width(sign), 1);
+                cell.set_symbol(sign).set_style(bold);
+            }
+        }
+    }
+    labels(state, &projection, Theme::of(&state.screen).strong, buf);
+}
+
+/// Without pictures: a corner on marked cells, a ring's letter on those of a located photograph.
+fn signs(state: &State, projection: &Projection, buf: &mut Buffer) {
+    let strong = Style::new().add_modifier(Modifier::BOLD);
+    let mut sign = |(row, col): (u32, u32), sign: &str, at_end: bool| {
+        if let Some(rect) = cell_rect(projection, row, col) {
+            let x = if at_end { rect.right() - 1 } else { rect.x };
+            if let Some(cell) = buf.cell_mut((x, rect.y)) {
+                cell.set_symbol(sign).set_style(strong);
+            }
+        }
+    };
+    if state.arrangement.is_none() {
+        for (cell, _) in state.located_cells() {
+            if let Some(place) = state.place_of(cell) {
+                sign(place, "○", false);
+            }
+        }
+    }
+    let Some(here) = state.link() else { return };
+    for mark in &state.marks {
+        let same = mark.cell.layer == here.layer && mark.cell.grid == here.grid;
+        if same && state.arrangement.is_none() {
+            sign((mark.cell.row, mark.cell.col), "◥", true);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The whole map in braille dots: denser where more activations are, bright where the viewport is.
 
 use super::theme::Theme;
-use crate::atlas::Level;
+use crate::atlas::{LayerAtlas, Level};
 use crate::explorer::camera::{grid_from_layout, layout_from_grid};
 use crate::explorer::state::State;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
+use ratatui::style::{Modifier, Style};
 
 /// Thresholds of ordered dithering (2 × 2).
 const DITHER: [[f32; 2]; 2] = [[0.1, 0.6], [0.85, 0.35]];
@@ -29,8 +29,14 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     };
     let densest = level.cells.iter().map(|c| c.n_samples).max().unwrap_or(1);
     let (rows, cols) = projection.visible();
+    // In another order of the cells the whole map is in sight, and the cursor at its cell's place.
+    let arranged = state.arrangement.is_some();
     let under_cursor = {
-        let (x, y) = layout_from_grid(state.cursor.0, state.cursor.1, projection.grid);
+        let (row, col, grid) = match state.link().filter(|_| arranged) {
+            Some(link) => (link.row, link.col, link.grid),
+            None => (state.cursor.0, state.cursor.1, projection.grid),
+        };
+        let (x, y) = layout_from_grid(row, col, grid);
         let at = |v: f32, side: u16| (v * f32::from(side)) as u16;
         (area.x + at(x, area.width), area.y + at(y, area.height))
     };
@@ -45,13 +51,33 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
             (down as f32 + 0.5) / f32::from(area.height),
         );
         let (row, col) = grid_from_layout(place, projection.grid);
-        let seen = rows.contains(&row) && cols.contains(&col);
+        let seen = arranged || (rows.contains(&row) && cols.contains(&col));
         let mut style = if seen { theme.plain } else { theme.faint };
         if (position.x, position.y) == under_cursor {
             style = theme.accent.add_modifier(Modifier::REVERSED);
         }
         if let Some(cell) = buf.cell_mut(position) {
             cell.set_char(symbol).set_style(style);
+        }
+    }
+}
+
+/// A layer's density alone.
+pub(super) fn density(layer: &LayerAtlas, style: Style, area: Rect, buf: &mut Buffer) {
+    let dots = (u32::from(area.width) * 2, u32::from(area.height) * 4);
+    let nearest = layer.levels.iter();
+    let Some(level) = nearest.min_by_key(|level| level.grid.abs_diff(dots.0)) else {
+        return;
+    };
+    let densest = level.cells.iter().map(|c| c.n_samples).max().unwrap_or(1);
+    for position in area.intersection(buf.area).positions() {
+        let at = (
+            u32::from(position.x - area.x),
+            u32::from(position.y - area.y),
+        );
+        if let Some(cell) = buf.cell_mut(position) {
+            cell.set_char(braille(level, at, dots, densest))
+                .set_style(style);
         }
     }
 }

@@ -1,22 +1,28 @@
 //! The last row: a remark or where we are, how the build goes, how pictures are drawn.
 
-use super::text::{cut, duration, put, put_right, width};
+use super::text::{cut, duration, put, put_right, tail, width};
 use super::theme::Theme;
-use crate::explorer::state::{Overlay, State};
+use crate::explorer::action::Action;
+use crate::explorer::arrangement::Kind;
+use crate::explorer::state::{Overlay, Prompt, PromptKind, State};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// Draws the status line.
-pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
+/// Draws the status line, and says where the text cursor stands when a line is typed there.
+pub(super) fn draw(
+    state: &State,
+    theme: &Theme,
+    area: Rect,
+    buf: &mut Buffer,
+) -> Option<(u16, u16)> {
     if area.is_empty() {
-        return;
+        return None;
+    }
+    if let Some(Overlay::Prompt(prompt)) = &state.overlay {
+        return Some(typed(theme, prompt, area, buf));
     }
     let y = area.y;
-    let hint = match state.overlay {
-        Some(Overlay::Search(_)) => "Enter go  Esc back",
-        Some(Overlay::Help { .. }) => "j k scroll  Esc back",
-        None => "/ class  ? help  q quit",
-    };
+    let hint = hint(state);
     // From the right: hints, protocol, build; each only as far as there is room.
     let mut end = area;
     let mut place = |text: &str, style| {
@@ -39,6 +45,69 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
     };
     let room = end.width.saturating_sub(1);
     put(buf, area, (area.x + 1, y), &cut(&text, room), style);
+    None
+}
+
+/// What the next keys do, by the keys that there are.
+fn hint(state: &State) -> String {
+    let key = |action| state.keymap.key(action);
+    match &state.overlay {
+        Some(Overlay::Search(_) | Overlay::Palette(_)) => format!(
+            "{} go  {} back",
+            key(Action::SearchAccept),
+            key(Action::SearchCancel)
+        ),
+        Some(Overlay::Photos { .. }) => format!(
+            "{} locate  {} whole  {} back",
+            key(Action::PhotoLocate),
+            key(Action::PhotoWhole),
+            key(Action::PhotoClose)
+        ),
+        Some(Overlay::Help { .. }) => format!(
+            "{} {} scroll  {} back",
+            key(Action::HelpDown),
+            key(Action::HelpUp),
+            "Esc"
+        ),
+        Some(Overlay::Prompt(_)) => String::new(),
+        None if state.arrangement.is_some() => {
+            format!(
+                "{} map  {} help  {} quit",
+                key(Action::Clear),
+                key(Action::Help),
+                key(Action::Quit)
+            )
+        }
+        None => format!(
+            "{} class  {} all  {} help  {} quit",
+            key(Action::Search),
+            key(Action::Palette),
+            key(Action::Help),
+            key(Action::Quit)
+        ),
+    }
+}
+
+/// A line that is typed, over the whole width.
+fn typed(theme: &Theme, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> (u16, u16) {
+    let title = match prompt.kind {
+        PromptKind::Note => "note: ",
+        PromptKind::Folder => "folder of the photographs: ",
+        PromptKind::Locate => "photograph to locate: ",
+        PromptKind::GoTo => "go to ROW,COL or link: ",
+    };
+    let blank = " ".repeat(usize::from(area.width));
+    put(buf, area, (area.x, area.y), &blank, theme.plain);
+    let x = put(buf, area, (area.x + 1, area.y), title, theme.accent);
+    let room = area.right().saturating_sub(x + 1);
+    let x = put(
+        buf,
+        area,
+        (x, area.y),
+        &tail(&prompt.text, room),
+        theme.plain,
+    );
+    (x.min(area.right() - 1), area.y)
 }
 
 fn place_on_map(state: &State) -> String {
@@ -50,8 +119,12 @@ fn place_on_map(state: &State) -> String {
         Some(idx) => format!("{} act.", level.cells[idx].n_samples),
         None => "empty".to_owned(),
     };
-    let grid = level.grid;
-    format!("{} · {grid}² · {row},{col} · {count}", layer.name)
+    let view = match state.arrangement.as_ref().map(|a| a.kind) {
+        Some(Kind::Compare(..)) => "comparison".to_owned(),
+        Some(Kind::Photograph) => "photograph".to_owned(),
+        None => format!("{}²", level.grid),
+    };
+    format!("{} · {view} · {row},{col} · {count}", layer.name)
 }
 
 fn build(state: &State) -> String {

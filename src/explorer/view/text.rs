@@ -63,6 +63,15 @@ pub(super) fn cut(text: &str, columns: u16) -> String {
     kept
 }
 
+/// The end of a text that fits into `columns`: of a long line, what is being typed.
+pub(super) fn tail(text: &str, columns: u16) -> String {
+    let mut start = 0;
+    while width(&text[start..]) > columns {
+        start += text[start..].chars().next().map_or(1, char::len_utf8);
+    }
+    text[start..].to_owned()
+}
+
 /// `12,345`.
 pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();

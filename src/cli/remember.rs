@@ -1,0 +1,171 @@
+//! What is read before the explorer starts and written when it ends: the configuration and the session.
+
+use super::Failure;
+use crate::config::Config;
+use crate::explorer::keymap::Keymap;
+use crate::explorer::session::{Keeper, Session};
+use crate::paths::{self, Paths};
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The folders of this user.
+pub(super) fn folders() -> Paths {
+    Paths::resolve(|name| std::env::var(name).ok())
+}
+
+/// The keys as configured: from `file` if one is named, else from the configuration folder if there is a file.
+pub(super) fn keymap(file: Option<&Path>) -> Result<Arc<Keymap>, Failure> {
+    let default = folders().config.join(Config::FILE);
+    let path = file.unwrap_or(&default);
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if file.is_none() && error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            return Err(Failure::failed(format!(
+                "cannot read {}: {error}",
+                path.display()
+            )));
+        }
+    };
+    let config = Config::parse(&text).map_err(|error| {
+        let failure = Failure::usage(format!("{}, {error}", path.display()));
+        match error.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    Ok(Arc::new(config.keys))
+}
+
+/// The session of an atlas, and where it is kept.
+pub(super) struct Remembered {
+    /// As it was kept, if it could be read.
+    pub(super) session: Option<Session>,
+    /// What to say about it.
+    pub(super) remark: Option<String>,
+    places: Vec<PathBuf>,
+}
+
+/// Looks for the session beside the atlas, then in the state folder.
+pub(super) fn session(atlas: &Path) -> Remembered {
+    let atlas = std::path::absolute(atlas).unwrap_or_else(|_| atlas.to_owned());
+    let places = vec![
+        paths::session_beside(&atlas),
+        folders().session_in_state(&atlas),
+    ];
+    let mut remembered = Remembered {
+        session: None,
+        remark: None,
+        places,
+    };
+    for place in &remembered.places {
+        let Ok(text) = std::fs::read_to_string(place) else {
+            continue;
+        };
+        match Session::from_json(&text) {
+            Ok(session) => remembered.session = Some(session),
+            Err(why) => {
+                // Marks may be in it: it is put aside, not written over.
+                let aside = place.with_extension("json.unreadable");
+                let moved = std::fs::rename(place, &aside).is_ok();
+                let kept = if moved {
+                    format!("; kept as {}", aside.display())
+                } else {
+                    String::new()
+                };
+                remembered.remark = Some(format!("the last session cannot be read: {why}{kept}"));
+            }
+        }
+        break;
+    }
+    remembered
+}
+
+impl Keeper for Remembered {
+    fn keep(&mut self, session: &Session) {
+        let text = session.to_json();
+        let kept = self.places.iter().any(|place| match write(place, &text) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::info!("session not written to {}: {error}", place.display());
+                false
+            }
+        });
+        if !kept {
+            tracing::warn!("the session was not remembered anywhere");
+        }
+    }
+}
+
+/// Writes beside and renames, so that a session is there whole or as it was.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // The state folder is ours to make; the atlas's own is there.
+    if path.components().any(|part| part.as_os_str() == "sessions") {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut file = tempfile::Builder::new()
+        .prefix(".session")
+        .tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_kept_beside_and_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let atlas = folder.path().join("my.atlas");
+        let kept = Session {
+            version: 1,
+            cell: Some("mixed4c,10,1,2".to_owned()),
+            ..Session::default()
+        };
+        session(&atlas).keep(&kept);
+        assert_eq!(session(&atlas).session, Some(kept.clone()));
+        // Where nothing can be written beside it, the next place is taken.
+        let mut elsewhere = session(&atlas);
+        elsewhere.places = vec![
+            folder.path().join("missing/x.json"),
+            folder.path().join("sessions/x.json"),
+        ];
+        elsewhere.keep(&kept);
+        assert!(folder.path().join("sessions/x.json").exists());
+    }
+
+    #[test]
+    fn an_unreadable_session_is_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let atlas = folder.path().join("my.atlas");
+        std::fs::write(paths::session_beside(&atlas), "{ marks").unwrap();
+        let remembered = session(&atlas);
+        assert!(remembered.session.is_none());
+        assert!(remembered.remark.unwrap().contains("cannot be read"));
+        assert!(
+            folder
+                .path()
+                .join("my.atlas.session.json.unreadable")
+                .exists()
+        );
+    }
+
+    #[test]
+    fn a_bad_configuration_is_explained() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, "[keys]\nqiut = 'x'\n").unwrap();
+        let failure = keymap(Some(&file)).unwrap_err();
+        let text = format!("{} {:?}", failure.error, failure.hints);
+        assert!(
+            text.contains("line 2") && text.contains("qiut") && text.contains("quit"),
+            "{text}"
+        );
+        assert!(keymap(Some(&folder.path().join("none.toml"))).is_err());
+    }
+}
