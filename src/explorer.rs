@@ -14,6 +14,7 @@ pub mod action;
 pub mod arrangement;
 mod beside;
 pub mod camera;
+mod canvas;
 pub mod classview;
 pub mod column;
 mod event;

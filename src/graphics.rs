@@ -5,25 +5,37 @@
 //! A frame goes like this: the caller says which part of which picture belongs where ([`Placement`]); a
 //! [`BackEnd`] answers with the text cells that have to stand in the caller's text buffer ([`Frame::cells`]) and
 //! with the bytes that go to the terminal after the text. Half-blocks are cells only, kitty's direct placements
-//! bytes only; kitty's placeholders, sixel and iTerm2 fit the same mould.
+//! bytes only, kitty's placeholders both; sixel and iTerm2 are bytes and places where no text may be written.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`probe`] | one question to the terminal, the parsed answers, the decision |
 //! | [`terminal`] | raw mode and the alternate screen, given back whatever happens |
+//! | [`input`] | what the terminal sends: keys told from answers |
+//! | [`pace`] | how much may be on its way: the fence and the line's bandwidth |
 //! | [`kitty`] | upload once, place by difference |
+//! | [`placeholder`] | the same through tmux: pictures placed by characters |
+//! | [`raster`] | what is drawn anew in every frame: only what changed, coarsely while moving |
+//! | [`sixel`], [`iterm`] | its two encodings |
 //! | [`halfblock`] | two pixels per character |
 //! | [`decode`] | PNG → RGBA, cached |
 //! | [`oneshot`] | one picture printed between lines of text, no alternate screen |
 
 pub mod decode;
 pub mod halfblock;
+pub mod input;
+pub mod iterm;
 pub mod kitty;
 pub mod oneshot;
+pub mod pace;
+pub mod placeholder;
 pub mod probe;
+pub mod raster;
+pub mod sixel;
 pub mod terminal;
 
 pub use halfblock::HalfCell;
+pub use placeholder::Placeholder;
 pub use probe::Capabilities;
 
 /// Names a picture for as long as the program runs; the same key always means the same pixels.
@@ -106,6 +118,12 @@ pub struct Placement {
 pub enum Protocol {
     /// kitty graphics, direct placements.
     Kitty,
+    /// kitty graphics, placed by characters of the text.
+    Placeholders,
+    /// iTerm2's inline pictures (OSC 1337), JPEG.
+    Iterm,
+    /// Sixel.
+    Sixel,
     /// Two pixels per character, in 24-bit or 256 colours.
     HalfBlock {
         /// 24-bit colour.
@@ -113,6 +131,29 @@ pub enum Protocol {
     },
     /// No pictures at all (`NO_COLOR`, a dumb terminal): captions only.
     None,
+}
+
+impl Protocol {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kitty => "kitty",
+            Self::Placeholders => "placeholders",
+            Self::Iterm => "inline pictures",
+            Self::Sixel => "sixel",
+            Self::HalfBlock { true_colour: true } => "half-blocks",
+            Self::HalfBlock { true_colour: false } => "half-blocks, 256 colours",
+            Self::None => "no pictures",
+        }
+    }
+
+    /// True when pictures are drawn in the terminal's own pixels.
+    pub fn has_pixels(self) -> bool {
+        matches!(
+            self,
+            Self::Kitty | Self::Placeholders | Self::Iterm | Self::Sixel
+        )
+    }
 }
 
 /// Where a back end gets a picture from; `None` when it is not there yet.
@@ -123,6 +164,12 @@ pub type Pictures<'a> = dyn Fn(PictureKey) -> Option<Picture> + 'a;
 pub struct Frame {
     /// Characters for the caller's text buffer, by row then column; empty for protocols that draw over the text.
     pub cells: Vec<HalfCell>,
+    /// Characters that stand for parts of pictures, by row then column (kitty's placeholders).
+    pub placeholders: Vec<Placeholder>,
+    /// Parts of the screen whose text must not be written, because pictures lie there that text would erase.
+    pub covered: Vec<Target>,
+    /// Something was drawn coarsely: call [`BackEnd::refine`] once the person has stopped moving.
+    pub coarse: bool,
     /// Pictures were left out because the upload budget of this call was spent: call again soon.
     pub pending: bool,
     /// The set of pictures kept by the terminal changed, so [`BackEnd::farewell`] did too.
@@ -152,6 +199,31 @@ pub trait BackEnd {
     /// frame starts afresh.
     fn forget(&mut self);
 
+    /// The colours that the next frames' pictures are made of, for back ends that draw with a palette.
+    fn set_palette(&mut self, _colours: &[[u8; 3]]) {}
+
+    /// Draws a part of what was drawn coarsely as it should be, in about `budget` bytes; true when more is left.
+    fn refine(&mut self, _out: &mut Vec<u8>, _budget: usize) -> bool {
+        false
+    }
+
+    /// Sends pictures that may be needed soon, in about `budget` bytes, as long as there is room for them without
+    /// giving up others; true when more is left.
+    fn prefetch(
+        &mut self,
+        _out: &mut Vec<u8>,
+        _keys: &[PictureKey],
+        _pictures: &Pictures<'_>,
+        _budget: usize,
+    ) -> bool {
+        false
+    }
+
+    /// True when the terminal holds this picture, so that placing it costs next to nothing.
+    fn holds(&self, _key: PictureKey) -> bool {
+        false
+    }
+
     /// Bytes that free everything of ours in the terminal.
     fn farewell(&self) -> Vec<u8>;
 }
@@ -180,9 +252,28 @@ pub fn back_end(capabilities: &Capabilities, seed: u64) -> Box<dyn BackEnd + Sen
             synchronized: capabilities.synchronized,
             ..kitty::Options::with_seed(seed)
         })),
+        Protocol::Placeholders => Box::new(placeholder::Painter::new(placeholder::Options {
+            tmux: capabilities.passthrough,
+            ..placeholder::Options::with_seed(seed)
+        })),
+        Protocol::Sixel => Box::new(raster::Painter::new(
+            raster_options(capabilities),
+            sixel::Encoder::new(capabilities.sixel),
+        )),
+        Protocol::Iterm => Box::new(raster::Painter::new(
+            raster_options(capabilities),
+            iterm::Encoder::new(capabilities.passthrough),
+        )),
         Protocol::HalfBlock { .. } => Box::new(halfblock::Painter::new(
             capabilities.background.unwrap_or([0, 0, 0]),
         )),
         Protocol::None => Box::new(Blank),
+    }
+}
+
+fn raster_options(capabilities: &Capabilities) -> raster::Options {
+    raster::Options {
+        cell_pixels: capabilities.cell_pixels,
+        background: capabilities.background.unwrap_or([0, 0, 0]),
     }
 }

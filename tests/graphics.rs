@@ -2,11 +2,14 @@
 
 mod guard;
 mod halfblock;
+mod input;
 mod kitty;
 mod model;
 mod oneshot;
+mod placeholder;
 mod probe;
 mod shell;
+mod sixel;
 
 use atlascope::graphics::{Picture, PictureKey, Placement, Source, Target};
 

@@ -69,6 +69,12 @@ pub(super) enum Command {
 pub(super) enum ProtocolArg {
     /// kitty graphics
     Kitty,
+    /// kitty graphics placed by characters, as tmux and Ghostty need it
+    Placeholders,
+    /// iTerm2's inline pictures, JPEG
+    Iterm,
+    /// Sixel
+    Sixel,
     /// Two pixels per character
     Halfblock,
     /// No pictures

@@ -37,7 +37,7 @@ fn row(text: &mut String, name: &str, value: impl std::fmt::Display) {
 fn terminal(args: &DoctorArgs, text: &mut String) {
     use crate::graphics::Protocol;
     section(text, "terminal");
-    let capabilities = match super::explore::probe(args.protocol) {
+    let capabilities = match super::explore::probe(args.protocol, false) {
         Ok(capabilities) => capabilities,
         Err(error) => return row(text, "pictures", format!("none: {error}")),
     };
@@ -48,14 +48,41 @@ fn terminal(args: &DoctorArgs, text: &mut String) {
         "multiplexer",
         capabilities.multiplexer.as_deref().unwrap_or("none"),
     );
+    if let Some(outer) = &capabilities.outer {
+        row(text, "around it", outer);
+    }
     let pictures = match capabilities.protocol {
-        Protocol::Kitty => "kitty graphics",
+        Protocol::Kitty => "kitty graphics, placed directly",
+        Protocol::Placeholders => "kitty graphics, placed by characters",
+        Protocol::Iterm => "inline pictures (OSC 1337), JPEG",
+        Protocol::Sixel => "sixel",
         Protocol::HalfBlock { true_colour: true } => "half-blocks, 24-bit colours",
         Protocol::HalfBlock { true_colour: false } => "half-blocks, 256 colours",
         Protocol::None => "none",
     };
     row(text, "pictures", pictures);
     row(text, "why", &capabilities.reason);
+    if capabilities.protocol == Protocol::Sixel {
+        let registers = format!("{} colours", capabilities.sixel.registers);
+        let limits = (capabilities.sixel.largest).map_or(registers.clone(), |(width, height)| {
+            format!("{registers}, at most {width} × {height} pixels at once")
+        });
+        row(text, "sixel", limits);
+    }
+    if let Some(round_trip) = capabilities.round_trip {
+        row(
+            text,
+            "answered after",
+            format!("{} ms", round_trip.as_millis()),
+        );
+    }
+    if capabilities.late.is_some() {
+        row(
+            text,
+            "note",
+            "some answers did not come in time; the explorer goes on listening for them",
+        );
+    }
     let (width, height) = capabilities.cell_pixels;
     row(text, "character", format!("{width} × {height} pixels"));
     row(text, "24-bit colours", yes(capabilities.true_colour));

@@ -33,7 +33,7 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     // The file is read while the question to the terminal is on its way.
     let (atlas, capabilities) = std::thread::scope(|scope| {
         let atlas = scope.spawn(|| open::read(&path));
-        let capabilities = probe(args.protocol);
+        let capabilities = probe(args.protocol, true);
         let atlas = atlas
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -95,7 +95,7 @@ pub(super) fn explore(
 ) -> Result<(), Failure> {
     require_terminal()?;
     let keymap = remember::keymap(None)?;
-    let capabilities = probe(protocol)?;
+    let capabilities = probe(protocol, true)?;
     show(initial, updates, wishes, (capabilities, keymap))
 }
 
@@ -159,16 +159,22 @@ pub(super) fn require_terminal() -> Result<(), Failure> {
     )
 }
 
-/// Asks the terminal, with the user's choice on top.
-pub(super) fn probe(protocol: Option<ProtocolArg>) -> Result<Capabilities, probe::Error> {
+/// Asks the terminal, with the user's choice on top. With `keep`, unread input stays for who reads next.
+pub(super) fn probe(
+    protocol: Option<ProtocolArg>,
+    keep: bool,
+) -> Result<Capabilities, probe::Error> {
     let hints = Hints::from_env(&|name| std::env::var(name).ok());
     let choice = match protocol {
         None => Choice::Auto,
         Some(ProtocolArg::Kitty) => Choice::Kitty,
+        Some(ProtocolArg::Placeholders) => Choice::Placeholders,
+        Some(ProtocolArg::Iterm) => Choice::Iterm,
+        Some(ProtocolArg::Sixel) => Choice::Sixel,
         Some(ProtocolArg::Halfblock) => Choice::HalfBlock,
         Some(ProtocolArg::None) => Choice::None,
     };
-    probe::probe(&hints, choice)
+    probe::probe(&hints, choice, keep)
 }
 
 fn title(path: &Path) -> String {

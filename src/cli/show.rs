@@ -118,7 +118,7 @@ fn print_picture(
         }
         return Ok(());
     }
-    let capabilities = match explore::probe(args.protocol) {
+    let capabilities = match explore::probe(args.protocol, false) {
         Ok(capabilities) => capabilities,
         Err(error) => {
             output::error_line("note", &format!("no picture: {error}"));

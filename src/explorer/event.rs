@@ -3,10 +3,12 @@
 use super::action::Message;
 use super::mouse::{Pointer, PointerKind};
 use super::{Update, state::Screen};
+use crate::graphics::input::{self, Input};
 use crate::graphics::terminal::Signal;
 use crossterm::event::{
     Event as TerminalEvent, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
 };
+use std::fs::File;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
@@ -16,10 +18,12 @@ use std::thread;
 pub(super) enum Event {
     /// A key was pressed or repeats.
     Key(KeyEvent),
-    /// The terminal has so many columns and rows now.
-    Resize(u16, u16),
     /// News of the build.
     Update(Update),
+    /// The terminal has handled everything up to the oldest fence.
+    Fence,
+    /// The terminal answered a question.
+    Answer(Vec<u8>),
     /// A worker's answer, or the mouse.
     Message(Message),
     /// A signal came.
@@ -28,24 +32,35 @@ pub(super) enum Event {
     Closed,
 }
 
-/// Reads the terminal on a thread of its own. It blocks in a read and so cannot be stopped; it ends with its
-/// first event after the loop is gone, or with the process.
+impl Event {
+    /// True for what a person does.
+    pub(super) fn is_a_persons(&self) -> bool {
+        matches!(self, Self::Key(_) | Self::Message(Message::Pointer(_)))
+    }
+}
+
+/// Reads the terminal on a thread of its own, after what was `typed` before. It blocks in a read and so cannot be
+/// stopped; it ends with its first event after the loop is gone, or with the process.
 ///
 /// # Errors
-/// When no thread can be started.
-pub(super) fn read_terminal(tx: Sender<Event>) -> io::Result<()> {
+/// When there is no terminal or no thread can be started.
+pub(super) fn read_terminal(typed: Vec<TerminalEvent>, tx: Sender<Event>) -> io::Result<()> {
+    let tty = File::open("/dev/tty")?;
     let read = move || {
-        loop {
-            let event = match crossterm::event::read() {
-                Ok(event) => translated(&event),
-                Err(_) => Some(Event::Closed),
+        let mut take = |input| {
+            let event = match input {
+                Input::Event(event) => translated(&event),
+                Input::Fence => Some(Event::Fence),
+                Input::Reply(answer) => Some(Event::Answer(answer)),
             };
-            let last = event == Some(Event::Closed);
-            let gone = event.is_some_and(|event| tx.send(event).is_err());
-            if last || gone {
-                return;
-            }
+            event.is_none_or(|event| tx.send(event).is_ok())
+        };
+        for event in typed {
+            take(Input::Event(event));
         }
+        input::read(&tty, &mut take);
+        // The loop may be gone already.
+        let _ = tx.send(Event::Closed);
     };
     spawn("keys", read)
 }
@@ -56,7 +71,6 @@ fn translated(event: &TerminalEvent) -> Option<Event> {
     }
     match *event {
         TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
-        TerminalEvent::Resize(columns, rows) => Some(Event::Resize(columns, rows)),
         TerminalEvent::Mouse(mouse) => pointer(mouse).map(|p| Event::Message(Message::Pointer(p))),
         _ => None,
     }

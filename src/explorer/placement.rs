@@ -64,12 +64,11 @@ fn nearest_first(state: &State, projection: &Projection, list: &mut [Placement])
 
 /// Width and height in pixels of one terminal column and row, as pictures see them.
 pub(super) fn pixels_per_cell(state: &State) -> (u32, u32) {
-    match state.screen.protocol {
-        Protocol::Kitty => {
-            let (w, h) = state.screen.cell_pixels;
-            (u32::from(w.max(1)), u32::from(h.max(1)))
-        }
-        Protocol::HalfBlock { .. } | Protocol::None => (1, 2),
+    if state.screen.protocol.has_pixels() {
+        let (w, h) = state.screen.cell_pixels;
+        (u32::from(w.max(1)), u32::from(h.max(1)))
+    } else {
+        (1, 2)
     }
 }
 

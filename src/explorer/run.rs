@@ -1,21 +1,19 @@
 //! The loop: block, drain, update, draw once.
+//!
+//! What is on its way to the terminal counts: while a large frame is, keys change the state but nothing is drawn, so
+//! that the next frame shows where the person is then and not where they were. Work that can wait (pictures as good
+//! as they should be, pictures that may be needed soon) is done once nothing else happens.
 
 use super::action::{Effect, Message};
+use super::canvas::{Canvas, Drawn};
 use super::event::{self, Event};
 use super::state::{Screen, State};
 use super::worker::Desk;
-use super::{Options, Services, Source, keymap, pictures, placements, update, view};
-use crate::graphics::probe::LateReplies;
+use super::{Options, Services, Source, keymap, update};
+use crate::graphics::Capabilities;
+use crate::graphics::probe::Late;
 use crate::graphics::terminal::{self, Guard, Signal};
-use crate::graphics::{BackEnd, Capabilities, HalfCell, Protocol, back_end, halfblock};
-use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
-use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use ratatui::style::{Color, Style};
-use std::cell::Cell;
-use std::io::{self, Write};
-use std::rc::Rc;
+use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -25,8 +23,8 @@ const FRAME: Duration = Duration::from_millis(12);
 /// Longest time of taking events without drawing.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Bytes of pictures sent with one frame; the rest follows with the next ones, keys in between.
-const UPLOAD_BUDGET: usize = 512 << 10;
+/// So long after the last event the person has stopped moving. Keys repeat some thirty times a second.
+const STOPPED: Duration = Duration::from_millis(120);
 
 /// The explorer could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +48,7 @@ pub fn run(source: Source, options: &Options, services: Services) -> Result<(), 
         // The loop is gone when nobody listens.
         let _ = signals.send(Event::Signal(signal));
     })?;
-    event::read_terminal(tx.clone())?;
+    event::read_terminal(options.capabilities.typed.clone(), tx.clone())?;
     event::forward_updates(source.updates, tx.clone())?;
     let (desk, answers) = Desk::open(services)?;
     event::forward_messages(answers, tx)?;
@@ -72,7 +70,9 @@ pub fn run(source: Source, options: &Options, services: Services) -> Result<(), 
     let mut app = App {
         canvas: Canvas::new(capabilities, &guard)?,
         guard: &guard,
-        late: LateReplies::new(capabilities.outstanding),
+        late: capabilities.late.clone(),
+        drawn: Drawn::default(),
+        changed: true,
         state,
         desk,
     };
@@ -88,30 +88,43 @@ struct App<'a> {
     state: State,
     canvas: Canvas,
     guard: &'a Guard,
-    late: LateReplies,
+    /// Collects the terminal's late answers.
+    late: Option<Box<Late>>,
+    /// What the last frame left to do.
+    drawn: Drawn,
+    /// The screen may have to look different.
+    changed: bool,
     desk: Desk,
 }
 
 impl App<'_> {
     fn run(&mut self, events: &Receiver<Event>) -> Result<(), Error> {
-        let mut pending = self.canvas.draw(&self.state)?;
-        let mut drawn = Instant::now();
+        let mut last_event = Instant::now();
+        let mut last_frame: Option<Instant> = None;
         loop {
-            // With nothing left to send, only an event wakes us.
-            let first = if pending {
-                match events.recv_timeout(FRAME) {
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                    event => event.ok(),
+            if self.changed && self.canvas.may_draw() {
+                self.drawn = self.canvas.draw(&self.state)?;
+                self.changed = false;
+                last_frame = Some(Instant::now());
+            }
+            let first = match self.time_to_wait(last_event) {
+                // Nothing is left to do: only an event wakes us.
+                None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(wait) => events.recv_timeout(wait),
+            };
+            let mut next = match first {
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.go_on(last_event)?;
+                    continue;
                 }
-            } else {
-                match events.recv() {
-                    Ok(event) => Some(event),
-                    Err(_) => return Ok(()),
-                }
+                Ok(event) => Some(event),
             };
             let woken = Instant::now();
-            let mut next = first;
             while let Some(event) = next {
+                if event.is_a_persons() {
+                    last_event = Instant::now();
+                }
                 if !self.handle(event)? {
                     return Ok(());
                 }
@@ -119,39 +132,74 @@ impl App<'_> {
                 if woken.elapsed() > PATIENCE {
                     break;
                 }
-                next = events
-                    .recv_timeout(FRAME.saturating_sub(drawn.elapsed()))
-                    .ok();
+                let since = last_frame.map_or(FRAME, |at| at.elapsed());
+                next = events.recv_timeout(FRAME.saturating_sub(since)).ok();
             }
-            pending = self.canvas.draw(&self.state)?;
-            drawn = Instant::now();
         }
+    }
+
+    /// How long to wait for an event before [`App::go_on`]; `None` when there is nothing to go on with.
+    fn time_to_wait(&self, last_event: Instant) -> Option<Duration> {
+        let until = |at: Instant| at.saturating_duration_since(Instant::now());
+        // A fence that never comes is given up in the end.
+        let overdue = self.canvas.pace.deadline().map(until);
+        if self.canvas.pace.is_busy() {
+            return overdue;
+        }
+        if self.changed || self.drawn.pending {
+            return Some(Duration::ZERO);
+        }
+        (self.drawn.coarse || self.drawn.ahead).then(|| until(last_event + STOPPED))
+    }
+
+    /// Nothing happened: time for what was left for later.
+    fn go_on(&mut self, last_event: Instant) -> Result<(), Error> {
+        self.canvas.pace.give_up(Instant::now());
+        if self.canvas.pace.is_busy() {
+            return Ok(());
+        }
+        if self.drawn.pending {
+            self.changed = true;
+        } else if last_event.elapsed() < STOPPED {
+            // Not yet.
+        } else if self.drawn.coarse {
+            self.drawn.coarse = self.canvas.refine()?;
+        } else if self.drawn.ahead {
+            self.drawn.ahead = self.canvas.send_ahead(&self.state)?;
+        }
+        Ok(())
     }
 
     /// False when it is time to leave.
     fn handle(&mut self, event: Event) -> Result<bool, Error> {
         let message = match event {
-            Event::Key(key) if !self.late.is_key(&key) => return Ok(true),
             Event::Key(key) => keymap::message(&self.state, key),
-            Event::Resize(columns, rows) => Message::Resized {
-                columns,
-                rows,
-                cell_pixels: event::cell_pixels(&self.state.screen),
-            },
             Event::Update(news) => Message::Update(news),
             Event::Message(message) => message,
-            Event::Signal(Signal::Quit) | Event::Closed => return Ok(false),
-            Event::Signal(Signal::Suspend) => {
-                self.guard.suspend()?;
-                self.canvas.start_afresh()?;
+            Event::Fence => {
+                self.canvas.pace.answered(Instant::now());
                 return Ok(true);
             }
+            Event::Answer(answer) => {
+                let late = self.late.as_mut().and_then(|late| late.answered(&answer));
+                return late.map_or(Ok(true), |capabilities| self.reconsider(&capabilities));
+            }
+            Event::Signal(Signal::Quit) | Event::Closed => return Ok(false),
+            Event::Signal(Signal::Resized) => {
+                let (columns, rows) = crossterm::terminal::size()?;
+                Message::Resized {
+                    columns,
+                    rows,
+                    cell_pixels: event::cell_pixels(&self.state.screen),
+                }
+            }
+            Event::Signal(Signal::Suspend) => return self.perform(Effect::Suspend),
             Event::Signal(Signal::Continued) => {
                 self.guard.resume()?;
-                self.canvas.start_afresh()?;
-                return Ok(true);
+                return self.perform(Effect::StartAfresh);
             }
         };
+        self.changed = true;
         for effect in update(&mut self.state, message) {
             if !self.perform(effect)? {
                 return Ok(false);
@@ -162,9 +210,10 @@ impl App<'_> {
 
     /// False when it is time to leave.
     fn perform(&mut self, effect: Effect) -> Result<bool, Error> {
+        self.changed = true;
         match effect {
             Effect::Quit => return Ok(false),
-            Effect::PlaceAgain => self.canvas.place_again()?,
+            Effect::PlaceAgain => self.canvas.place_again(self.state.screen.cell_pixels)?,
             Effect::StartAfresh => self.canvas.start_afresh()?,
             Effect::Suspend => {
                 self.guard.suspend()?;
@@ -175,137 +224,24 @@ impl App<'_> {
         }
         Ok(true)
     }
-}
 
-/// Collects a frame's text and pictures, so that they reach the terminal in one write.
-struct Held {
-    screen: terminal::Screen,
-    hold: Rc<Cell<bool>>,
-}
-
-impl Write for Held {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.screen.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.hold.get() {
-            return Ok(());
+    /// The terminal's answers came after all: it may draw better than was thought.
+    fn reconsider(&mut self, capabilities: &Capabilities) -> Result<bool, Error> {
+        self.late = None;
+        let (columns, rows) = (self.state.screen.columns, self.state.screen.rows);
+        self.canvas.switch(capabilities)?;
+        self.state.screen.protocol = capabilities.protocol;
+        if let Some(background) = capabilities.background {
+            self.state.screen.background = background;
         }
-        self.screen.flush()
-    }
-}
-
-/// Text and pictures of one terminal.
-struct Canvas {
-    terminal: Terminal<CrosstermBackend<Held>>,
-    back_end: Box<dyn BackEnd + Send>,
-    farewell: terminal::Farewell,
-    hold: Rc<Cell<bool>>,
-    synchronized: bool,
-}
-
-impl Canvas {
-    fn new(capabilities: &Capabilities, guard: &Guard) -> io::Result<Canvas> {
-        let hold = Rc::new(Cell::new(false));
-        let held = Held {
-            screen: terminal::Screen::new(),
-            hold: hold.clone(),
+        let resized = Message::Resized {
+            columns,
+            rows,
+            cell_pixels: capabilities.cell_pixels,
         };
-        Ok(Canvas {
-            terminal: Terminal::new(CrosstermBackend::new(held))?,
-            // Text and pictures are one update; the back end's own would end it early.
-            back_end: back_end(
-                &Capabilities {
-                    synchronized: false,
-                    ..capabilities.clone()
-                },
-                u64::from(std::process::id()),
-            ),
-            farewell: guard.farewell(),
-            hold,
-            synchronized: capabilities.synchronized,
-        })
-    }
-
-    /// Draws the state; true when pictures are still to be sent.
-    fn draw(&mut self, state: &State) -> io::Result<bool> {
-        let mut bytes = Vec::new();
-        let find = |key| pictures::picture(state, key);
-        let placements = placements(state);
-        let frame = self
-            .back_end
-            .frame(&mut bytes, &placements, &find, UPLOAD_BUDGET);
-        self.hold.set(true);
-        let drawn = self.draw_held(state, &frame.cells, &bytes);
-        self.hold.set(false);
-        drawn?;
-        // Before the bytes are out, so that even an interrupted frame's pictures are freed.
-        if frame.farewell_changed {
-            self.farewell.set(self.back_end.farewell());
+        for effect in update(&mut self.state, resized) {
+            self.perform(effect)?;
         }
-        Write::flush(self.terminal.backend_mut())?;
-        Ok(frame.pending)
-    }
-
-    fn draw_held(&mut self, state: &State, cells: &[HalfCell], bytes: &[u8]) -> io::Result<()> {
-        use crossterm::queue;
-        use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-        if self.synchronized {
-            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        }
-        self.terminal.draw(|frame| {
-            view(state, frame);
-            paint(cells, state.screen.protocol, frame.buffer_mut());
-            super::view::marks(state, frame.buffer_mut());
-        })?;
-        self.terminal.backend_mut().write_all(bytes)?;
-        if self.synchronized {
-            queue!(self.terminal.backend_mut(), EndSynchronizedUpdate)?;
-        }
-        Ok(())
-    }
-
-    /// Puts a text into the clipboard of the person's machine, through whatever lies between (OSC 52).
-    fn copy(&mut self, text: &str) -> io::Result<()> {
-        use base64::Engine as _;
-        let text = base64::engine::general_purpose::STANDARD.encode(text);
-        let out = self.terminal.backend_mut();
-        out.write_all(format!("\x1b]52;c;{text}\x1b\\").as_bytes())?;
-        Write::flush(out)
-    }
-
-    fn place_again(&mut self) -> io::Result<()> {
-        self.back_end.reset();
-        self.clear()
-    }
-
-    fn start_afresh(&mut self) -> io::Result<()> {
-        self.back_end.forget();
-        self.clear()
-    }
-
-    /// `Terminal::clear` would ask where the cursor is, and the answer would go to the thread that reads keys.
-    fn clear(&mut self) -> io::Result<()> {
-        let (columns, rows) = crossterm::terminal::size()?;
-        self.terminal.resize(Rect::new(0, 0, columns, rows))
-    }
-}
-
-/// Writes half-block pictures into the text.
-fn paint(cells: &[HalfCell], protocol: Protocol, buf: &mut Buffer) {
-    let true_colour = matches!(protocol, Protocol::HalfBlock { true_colour: true });
-    let colour = |rgb: [u8; 3]| {
-        if true_colour {
-            Color::Rgb(rgb[0], rgb[1], rgb[2])
-        } else {
-            Color::Indexed(halfblock::nearest_indexed(rgb))
-        }
-    };
-    for half in cells {
-        if let Some(cell) = buf.cell_mut((half.column, half.row)) {
-            let style = Style::reset().fg(colour(half.upper)).bg(colour(half.lower));
-            cell.set_char('▀').set_style(style);
-        }
+        Ok(true)
     }
 }

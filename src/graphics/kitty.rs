@@ -8,16 +8,18 @@
 //! Terminals count decoded pixels against a quota (kitty: 320 MiB) and grow slow with thousands of pictures, so
 //! the painter keeps its own account and frees the least recently shown ones in time.
 
-mod wire;
+pub(super) mod store;
+mod tmux;
+pub(super) mod wire;
 
+pub use tmux::through_tmux;
 pub use wire::place_here;
 
 use super::{BackEnd, Frame, PictureKey, Pictures, Placement};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use store::{Ids, Limits, Store};
 use wire::Spot;
 
-/// Longest side that kitty accepts.
-const MAX_SIDE: u32 = 10_000;
 /// Picture ids stay below this: they stand in every command of a pan, so six digits have to do. (They also fit
 /// the 24 bits of a placeholder cell's colour.)
 const ID_LIMIT: u32 = 1_000_000;
@@ -50,21 +52,6 @@ impl Options {
     }
 }
 
-/// A picture the terminal holds.
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    id: u32,
-    width: u32,
-    height: u32,
-    last_shown: u64,
-}
-
-impl Held {
-    fn decoded(&self) -> u64 {
-        4 * u64::from(self.width) * u64::from(self.height)
-    }
-}
-
 /// A placement the terminal shows, as far as we know.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
@@ -78,121 +65,37 @@ struct Shown {
 #[derive(Debug)]
 pub struct Painter {
     options: Options,
-    next_id: u32,
-    held: HashMap<PictureKey, Held>,
-    decoded: u64,
+    store: Store,
     shown: HashMap<u32, Shown>,
-    /// Pictures that cannot be sent (empty or too large), so that they are not asked for in every frame.
-    unfit: HashSet<PictureKey>,
-    frame: u64,
 }
 
 impl Painter {
     /// A painter for a terminal that holds nothing of ours yet.
     pub fn new(options: Options) -> Self {
+        let ids = Ids {
+            base: 0,
+            limit: ID_LIMIT,
+            first: options.first_id,
+        };
+        let limits = Limits {
+            decoded: options.decoded_limit,
+            pictures: options.picture_limit,
+        };
         Self {
             options,
-            next_id: options.first_id.clamp(1, ID_LIMIT - 1),
-            held: HashMap::new(),
-            decoded: 0,
+            store: Store::new(ids, limits),
             shown: HashMap::new(),
-            unfit: HashSet::new(),
-            frame: 0,
         }
     }
 
     /// Bytes of decoded pixels the terminal holds for us.
     pub fn decoded(&self) -> u64 {
-        self.decoded
+        self.store.decoded()
     }
 
-    /// Uploads what `placements` need and the terminal lacks; true when the budget ended it early.
-    fn upload(
-        &mut self,
-        out: &mut Vec<u8>,
-        placements: &[Placement],
-        pictures: &Pictures<'_>,
-        budget: usize,
-    ) -> Uploads {
-        let mut uploads = Uploads::default();
-        let wanted: HashSet<PictureKey> = placements.iter().map(|p| p.picture).collect();
-        let mut tried: HashSet<PictureKey> = HashSet::new();
-        for key in placements.iter().map(|p| p.picture) {
-            if self.held.contains_key(&key) || self.unfit.contains(&key) || !tried.insert(key) {
-                continue;
-            }
-            let Some(picture) = pictures(key) else {
-                continue;
-            };
-            let (width, height) = (picture.width, picture.height);
-            if width == 0 || height == 0 || width.max(height) > MAX_SIDE {
-                tracing::warn!(key = key.0, width, height, "picture cannot be sent");
-                self.unfit.insert(key);
-                continue;
-            }
-            let cost = wire::upload_len(picture.png.len());
-            if uploads.spent + cost > budget && (uploads.spent > 0 || budget == 0) {
-                uploads.pending = true;
-                break;
-            }
-            let decoded = 4 * u64::from(width) * u64::from(height);
-            if !self.make_room(out, decoded, &wanted) {
-                // Everything held is in this very frame: more would push the terminal over its quota, and it
-                // would then drop pictures that we believe in.
-                tracing::warn!(
-                    key = key.0,
-                    "more pictures in view than the terminal may hold"
-                );
-                break;
-            }
-            let id = self.fresh_id();
-            wire::upload(out, id, &picture.png);
-            uploads.spent += cost;
-            self.decoded += decoded;
-            let last_shown = self.frame;
-            self.held.insert(
-                key,
-                Held {
-                    id,
-                    width,
-                    height,
-                    last_shown,
-                },
-            );
-            uploads.changed = true;
-        }
-        uploads
-    }
-
-    /// Frees pictures, least recently shown first, until one of `decoded` bytes fits. Never one of `wanted`.
-    fn make_room(&mut self, out: &mut Vec<u8>, decoded: u64, wanted: &HashSet<PictureKey>) -> bool {
-        while !self.held.is_empty()
-            && (self.decoded + decoded > self.options.decoded_limit
-                || self.held.len() >= self.options.picture_limit)
-        {
-            let candidates = self.held.iter().filter(|(key, _)| !wanted.contains(key));
-            // The id breaks ties, so that the bytes do not depend on the hash map's order.
-            let oldest = candidates.min_by_key(|(_, held)| (held.last_shown, held.id));
-            let Some(key) = oldest.map(|(&key, _)| key) else {
-                return false;
-            };
-            if let Some(held) = self.held.remove(&key) {
-                self.decoded -= held.decoded();
-                wire::free(out, held.id);
-                self.shown.retain(|_, shown| shown.image != held.id);
-            }
-        }
-        true
-    }
-
-    fn fresh_id(&mut self) -> u32 {
-        let used: HashSet<u32> = self.held.values().map(|held| held.id).collect();
-        loop {
-            let id = self.next_id;
-            self.next_id = if id + 1 < ID_LIMIT { id + 1 } else { 1 };
-            if !used.contains(&id) {
-                return id;
-            }
+    fn forget_freed(&mut self, freed: &[u32]) {
+        if !freed.is_empty() {
+            self.shown.retain(|_, shown| !freed.contains(&shown.image));
         }
     }
 
@@ -201,10 +104,9 @@ impl Painter {
         let mut wanted: HashMap<u32, Shown> = HashMap::with_capacity(placements.len());
         let mut order: Vec<u32> = Vec::with_capacity(placements.len());
         for placement in placements {
-            let Some(held) = self.held.get_mut(&placement.picture) else {
+            let Some(held) = self.store.show(placement.picture) else {
                 continue;
             };
-            held.last_shown = self.frame;
             let Some(spot) = Spot::new(placement, held.width, held.height) else {
                 continue;
             };
@@ -247,13 +149,6 @@ fn placement_number(id: u32) -> u32 {
     id.saturating_add(1)
 }
 
-#[derive(Debug, Default)]
-struct Uploads {
-    spent: usize,
-    pending: bool,
-    changed: bool,
-}
-
 impl BackEnd for Painter {
     fn frame(
         &mut self,
@@ -262,9 +157,12 @@ impl BackEnd for Painter {
         pictures: &Pictures<'_>,
         upload_budget: usize,
     ) -> Frame {
-        self.frame += 1;
+        self.store.begin_frame();
         let mut body = Vec::new();
-        let uploads = self.upload(&mut body, placements, pictures, upload_budget);
+        let keys: Vec<PictureKey> = placements.iter().map(|p| p.picture).collect();
+        let kept = keys.iter().copied().collect();
+        let uploads = (self.store).upload(&mut body, &keys, &kept, pictures, upload_budget);
+        self.forget_freed(&uploads.freed);
         self.place(&mut body, placements);
         if !body.is_empty() {
             if self.options.synchronized {
@@ -276,9 +174,9 @@ impl BackEnd for Painter {
             }
         }
         Frame {
-            cells: Vec::new(),
             pending: uploads.pending,
             farewell_changed: uploads.changed,
+            ..Frame::default()
         }
     }
 
@@ -290,17 +188,27 @@ impl BackEnd for Painter {
 
     fn forget(&mut self) {
         self.shown.clear();
-        self.held.clear();
-        self.decoded = 0;
+        self.store.clear();
+    }
+
+    fn prefetch(
+        &mut self,
+        out: &mut Vec<u8>,
+        keys: &[PictureKey],
+        pictures: &Pictures<'_>,
+        budget: usize,
+    ) -> bool {
+        let kept = self.store.shown_now().chain(keys.iter().copied()).collect();
+        let uploads = self.store.upload(out, keys, &kept, pictures, budget);
+        self.forget_freed(&uploads.freed);
+        uploads.pending
+    }
+
+    fn holds(&self, key: PictureKey) -> bool {
+        self.store.holds(key)
     }
 
     fn farewell(&self) -> Vec<u8> {
-        let mut ids: Vec<u32> = self.held.values().map(|held| held.id).collect();
-        ids.sort_unstable();
-        let mut out = Vec::new();
-        for id in ids {
-            wire::free(&mut out, id);
-        }
-        out
+        self.store.farewell()
     }
 }

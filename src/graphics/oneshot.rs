@@ -54,6 +54,10 @@ pub fn print(
             out.extend_from_slice(format!("\x1b[{rows}B").as_bytes());
             terminal::write_all(rustix::stdio::stdout(), &out)?;
         }
+        // For a single picture blocks are good enough.
+        Protocol::Placeholders | Protocol::Iterm | Protocol::Sixel => {
+            blocks(picture, columns, rows, capabilities.true_colour)?;
+        }
         Protocol::HalfBlock { true_colour } => blocks(picture, columns, rows, true_colour)?,
     }
     Ok(true)

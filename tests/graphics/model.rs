@@ -18,6 +18,8 @@ pub(super) struct Model {
     pub(super) pictures: BTreeMap<u32, Vec<u8>>,
     /// By picture id and placement number.
     pub(super) placements: BTreeMap<(u32, u32), Shown>,
+    /// Columns and rows of virtual placements, by picture id.
+    pub(super) virtual_sizes: BTreeMap<u32, (u16, u16)>,
     pub(super) uploads: usize,
     /// Most decoded bytes held at any time.
     pub(super) peak: u64,
@@ -140,7 +142,8 @@ impl Model {
             .unwrap();
         image::load_from_memory(&png).unwrap();
         let id = number(&first, 'i').unwrap();
-        assert!(id > 0 && id < 1 << 24);
+        // Directly placed pictures have short ids, placeholders two bytes that a character can say.
+        assert!(id > 0 && (id < 1 << 24 || id & 0x00ff_ff00 == 0));
         assert!(
             !self.pictures.contains_key(&id),
             "sending a held picture again flashes"
@@ -164,6 +167,11 @@ impl Model {
         let (width, height) = size(png);
         let number = get('p').unwrap();
         assert!(number > 0);
+        if get('U') == Some(1) {
+            let size = (get('c').unwrap() as u16, get('r').unwrap() as u16);
+            self.virtual_sizes.insert(id, size);
+            return;
+        }
         assert_eq!(get('C'), Some(1), "the cursor must stay");
         let (x, y) = (get('x').unwrap_or(0), get('y').unwrap_or(0));
         let shown = Shown {
@@ -195,6 +203,7 @@ impl Model {
             }
             "I" => {
                 assert!(self.pictures.remove(&id).is_some());
+                self.virtual_sizes.remove(&id);
                 self.placements.retain(|(image, _), _| *image != id);
             }
             other => panic!("delete {other}"),

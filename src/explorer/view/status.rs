@@ -5,7 +5,6 @@ use super::theme::Theme;
 use crate::explorer::action::Action;
 use crate::explorer::arrangement::Kind;
 use crate::explorer::state::{Overlay, Prompt, PromptKind, State};
-use crate::graphics::Protocol;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -36,7 +35,7 @@ pub(super) fn draw(
     if state.building && state.atlas.is_some() {
         place(&build(state), theme.accent);
     }
-    place(protocol(state.screen.protocol), theme.faint);
+    place(state.screen.protocol.name(), theme.faint);
     let (text, style) = match (&state.notice, &state.failure) {
         (Some(notice), _) => (notice.clone(), theme.notice),
         (None, Some(why)) if state.atlas.is_some() => {
@@ -140,14 +139,4 @@ fn build(state: &State) -> String {
         .into_iter()
         .flatten()
         .collect()
-}
-
-/// What a protocol is called.
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Kitty => "kitty",
-        Protocol::HalfBlock { true_colour: true } => "half-blocks",
-        Protocol::HalfBlock { true_colour: false } => "half-blocks, 256 colours",
-        Protocol::None => "no pictures",
-    }
 }

@@ -12,7 +12,7 @@ const CHUNK: usize = 4096;
 
 /// A placement in the protocol's own words: what is left out takes the protocol's default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Spot {
+pub(in crate::graphics) struct Spot {
     column: u16,
     row: u16,
     columns: u16,
@@ -24,7 +24,7 @@ pub(super) struct Spot {
 
 impl Spot {
     /// `None` when nothing of the picture would be seen.
-    pub(super) fn new(placement: &Placement, width: u32, height: u32) -> Option<Self> {
+    pub(in crate::graphics) fn new(placement: &Placement, width: u32, height: u32) -> Option<Self> {
         let target = placement.target;
         if target.columns == 0 || target.rows == 0 {
             return None;
@@ -48,13 +48,13 @@ macro_rules! put {
 }
 
 /// Bytes that [`upload`] will write for a PNG of `len` bytes, within a few.
-pub(super) fn upload_len(len: usize) -> usize {
+pub(in crate::graphics) fn upload_len(len: usize) -> usize {
     let text = len.div_ceil(3) * 4;
     text + text.div_ceil(CHUNK) * 14 + 30
 }
 
 /// Sends a PNG as picture `id` without showing it.
-pub(super) fn upload(out: &mut Vec<u8>, id: u32, png: &[u8]) {
+pub(in crate::graphics) fn upload(out: &mut Vec<u8>, id: u32, png: &[u8]) {
     transmit(out, &format!("a=t,f=100,t=d,i={id},q=2"), png);
 }
 
@@ -86,7 +86,7 @@ fn transmit(out: &mut Vec<u8>, keys: &str, png: &[u8]) {
 }
 
 /// Shows picture `id` as its placement `number`, which moves there if it is already shown.
-pub(super) fn place(out: &mut Vec<u8>, id: u32, number: u32, spot: &Spot) {
+pub(in crate::graphics) fn place(out: &mut Vec<u8>, id: u32, number: u32, spot: &Spot) {
     put!(
         out,
         "\x1b[{};{}H",
@@ -110,11 +110,20 @@ pub(super) fn place(out: &mut Vec<u8>, id: u32, number: u32, spot: &Spot) {
 }
 
 /// Takes placement `number` of picture `id` off the screen; the picture stays.
-pub(super) fn unplace(out: &mut Vec<u8>, id: u32, number: u32) {
+pub(in crate::graphics) fn unplace(out: &mut Vec<u8>, id: u32, number: u32) {
     put!(out, "\x1b_Ga=d,d=i,i={id},p={number},q=2\x1b\\");
 }
 
 /// Frees picture `id` with its placements.
-pub(super) fn free(out: &mut Vec<u8>, id: u32) {
+pub(in crate::graphics) fn free(out: &mut Vec<u8>, id: u32) {
     put!(out, "\x1b_Ga=d,d=I,i={id},q=2\x1b\\");
+}
+
+/// Makes picture `id` available to placeholders as `columns` × `rows` characters. Its only placement, so that
+/// another size replaces this one.
+pub(in crate::graphics) fn place_virtually(out: &mut Vec<u8>, id: u32, columns: u16, rows: u16) {
+    put!(
+        out,
+        "\x1b_Ga=p,U=1,i={id},p=1,c={columns},r={rows},q=2\x1b\\"
+    );
 }

@@ -1,6 +1,6 @@
 //! From answers to a decision. Pure, so that every terminal is a line in a table of tests.
 
-use super::{Capabilities, Graphics, Replies};
+use super::{Capabilities, Graphics, Replies, SixelLimits};
 use crate::graphics::Protocol;
 use std::str::FromStr;
 
@@ -66,6 +66,12 @@ pub enum Choice {
     Auto,
     /// kitty graphics, whatever the terminal says.
     Kitty,
+    /// kitty graphics as characters.
+    Placeholders,
+    /// iTerm2's inline pictures.
+    Iterm,
+    /// Sixel.
+    Sixel,
     /// Half-blocks.
     HalfBlock,
     /// No pictures.
@@ -74,7 +80,15 @@ pub enum Choice {
 
 impl Choice {
     /// The words that `--protocol` takes.
-    pub const NAMES: [&str; 4] = ["auto", "kitty", "halfblock", "none"];
+    pub const NAMES: [&str; 7] = [
+        "auto",
+        "kitty",
+        "placeholders",
+        "iterm",
+        "sixel",
+        "halfblock",
+        "none",
+    ];
 }
 
 impl FromStr for Choice {
@@ -84,6 +98,9 @@ impl FromStr for Choice {
         match text {
             "auto" => Ok(Self::Auto),
             "kitty" => Ok(Self::Kitty),
+            "placeholders" => Ok(Self::Placeholders),
+            "iterm" => Ok(Self::Iterm),
+            "sixel" => Ok(Self::Sixel),
             "halfblock" => Ok(Self::HalfBlock),
             "none" => Ok(Self::None),
             _ => Err(format!(
@@ -94,6 +111,10 @@ impl FromStr for Choice {
     }
 }
 
+/// DA1's number for sixel graphics.
+const SIXEL: u16 = 4;
+/// Colours of a sixel picture when nobody tells how many there may be.
+const USUAL_REGISTERS: u16 = 256;
 /// Size of a character when nobody tells it.
 const USUAL_CELL: (u16, u16) = (8, 16);
 
@@ -115,18 +136,20 @@ const TRUE_COLOUR: [&str; 13] = [
     "windows terminal",
 ];
 
-/// What to do with a terminal that gave these answers. `outstanding` is left false: only the asker knows it.
+/// What to do with a terminal that gave these answers. `round_trip`, `typed` and `late` are left empty: only the
+/// asker knows them.
 pub fn decide(replies: &Replies, hints: &Hints, choice: Choice) -> Capabilities {
     let multiplexer = multiplexer(replies, hints);
     let true_colour = true_colour(replies, hints);
+    let asked = |protocol: Protocol| (protocol, format!("{} as asked for", protocol.name()));
     let (protocol, reason) = match choice {
         Choice::Auto => automatic(replies, hints, multiplexer.as_deref(), true_colour),
-        Choice::Kitty => (Protocol::Kitty, "kitty graphics as asked for".to_owned()),
-        Choice::HalfBlock => (
-            Protocol::HalfBlock { true_colour },
-            "half-blocks as asked for".to_owned(),
-        ),
-        Choice::None => (Protocol::None, "no pictures as asked for".to_owned()),
+        Choice::Kitty => asked(Protocol::Kitty),
+        Choice::Placeholders => asked(Protocol::Placeholders),
+        Choice::Iterm => asked(Protocol::Iterm),
+        Choice::Sixel => asked(Protocol::Sixel),
+        Choice::HalfBlock => asked(Protocol::HalfBlock { true_colour }),
+        Choice::None => asked(Protocol::None),
     };
     let terminal = replies.version.clone().or_else(|| hints.term.clone());
     Capabilities {
@@ -134,10 +157,26 @@ pub fn decide(replies: &Replies, hints: &Hints, choice: Choice) -> Capabilities 
         cell_pixels: cell_pixels(replies, hints),
         true_colour,
         terminal: terminal.unwrap_or_else(|| "unknown".to_owned()),
+        passthrough: multiplexer
+            .as_deref()
+            .is_some_and(|name| name.starts_with("tmux")),
         multiplexer,
+        outer: replies
+            .outer
+            .as_ref()
+            .and_then(|outer| outer.version.clone()),
         synchronized: replies.synchronized.unwrap_or(false),
         background: replies.background,
-        outstanding: false,
+        sixel: SixelLimits {
+            registers: replies
+                .registers
+                .filter(|&n| n >= 2)
+                .unwrap_or(USUAL_REGISTERS),
+            largest: replies.largest.filter(|&(w, h)| w >= 64 && h >= 64),
+        },
+        round_trip: None,
+        typed: Vec::new(),
+        late: None,
         reason,
     }
 }
@@ -148,7 +187,12 @@ fn automatic(
     multiplexer: Option<&str>,
     true_colour: bool,
 ) -> (Protocol, String) {
-    let blocks = |why: String| (Protocol::HalfBlock { true_colour }, why);
+    let blocks = |why: String| {
+        (
+            Protocol::HalfBlock { true_colour },
+            format!("half-blocks: {why}"),
+        )
+    };
     if hints.dumb() {
         return (
             Protocol::None,
@@ -162,23 +206,85 @@ fn automatic(
         );
     }
     if let Some(name) = multiplexer {
-        return blocks(format!(
-            "half-blocks: {name} keeps no pictures in its windows"
-        ));
+        return through(name, replies).unwrap_or_else(blocks);
     }
+    let name = replies.version.as_deref().unwrap_or_default();
+    let lower = name.to_lowercase();
+    // iTerm2 takes JPEG, which is a tenth of what kitty graphics would send.
+    if lower.starts_with("iterm2") {
+        return (
+            Protocol::Iterm,
+            format!("inline pictures (OSC 1337): the terminal is {name}"),
+        );
+    }
+    let sixel = replies.attributes.as_deref().is_some_and(|numbers| {
+        // The first number is the terminal's class.
+        numbers.iter().skip(1).any(|&n| n == SIXEL)
+    });
     match &replies.graphics {
+        Some(Graphics::Ok) if lower.starts_with("ghostty") => (
+            Protocol::Placeholders,
+            format!("kitty placeholders: {name} accepted a test picture"),
+        ),
         Some(Graphics::Ok) => (
             Protocol::Kitty,
             "kitty graphics: the terminal accepted a test picture".to_owned(),
         ),
-        Some(Graphics::Refused(words)) => blocks(format!(
-            "half-blocks: the terminal refused a test picture ({words})"
-        )),
-        None if *replies == Replies::default() => {
-            blocks("half-blocks: the terminal answered nothing".to_owned())
+        _ if sixel => (
+            Protocol::Sixel,
+            "sixel: the terminal lists it among its features (DA1)".to_owned(),
+        ),
+        Some(Graphics::Refused(words)) => {
+            blocks(format!("the terminal refused a test picture ({words})"))
         }
-        None => blocks("half-blocks: the terminal does not know kitty graphics".to_owned()),
+        None if *replies == Replies::default() => {
+            blocks("the terminal answered nothing".to_owned())
+        }
+        None => blocks("the terminal knows neither kitty graphics nor sixel".to_owned()),
     }
+}
+
+/// What can be drawn through a multiplexer, or why nothing can.
+fn through(name: &str, replies: &Replies) -> Result<(Protocol, String), String> {
+    let Some(outer) = replies.outer.as_deref() else {
+        return Err(format!("{name} keeps no pictures in its windows"));
+    };
+    let Some(version) = outer.version.as_deref() else {
+        return Err(format!(
+            "{name} lets no pictures through (`tmux set -g allow-passthrough on` does, from tmux 3.3 on)"
+        ));
+    };
+    if !has_placeholders(version) {
+        return Err(format!(
+            "{name} in {version}, which has no placeholders (kitty 0.28 and Ghostty have)"
+        ));
+    }
+    match &outer.graphics {
+        Some(Graphics::Refused(words)) => {
+            Err(format!("{version} refused a test picture ({words})"))
+        }
+        _ => Ok((
+            Protocol::Placeholders,
+            format!("kitty placeholders: {name} lets pictures through to {version}"),
+        )),
+    }
+}
+
+/// Whether a terminal of this name and version draws pictures in the place of U+10EEEE. It cannot be asked, and a
+/// wrong guess fills the screen with boxes.
+fn has_placeholders(version: &str) -> bool {
+    let lower = version.to_lowercase();
+    if lower.starts_with("ghostty") {
+        return true;
+    }
+    let Some(rest) = lower.strip_prefix("kitty") else {
+        return false;
+    };
+    let mut numbers = rest
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|digits| !digits.is_empty())
+        .map(|digits| digits.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(0), Some(28))
 }
 
 fn multiplexer(replies: &Replies, hints: &Hints) -> Option<String> {
@@ -237,6 +343,7 @@ fn cell_pixels(replies: &Replies, hints: &Hints) -> (u16, u16) {
         replies.cell,
         replies.window.and_then(per_cell),
         per_cell(hints.pixels),
+        replies.largest.and_then(per_cell),
     ]
     .into_iter()
     .flatten()

@@ -1,58 +1,43 @@
 //! Answers that come after the deadline.
-//!
-//! A key reader takes an APC, DCS or OSC sequence apart into presses: Alt+`_`, `G`, `i`, …, Alt+`\`. Each of
-//! those would be a command. While answers are outstanding, this sieve stands in front of the key presses.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use super::{Asked, Capabilities, Choice, Hints, decide, parse};
 
-/// Longest answer that is swallowed; a person who really pressed Alt+`_` gets the keyboard back after so many.
-const LONGEST: usize = 256;
-
-/// Swallows key presses that are pieces of late answers.
-#[derive(Debug, Clone, Default)]
-pub struct LateReplies {
-    active: bool,
-    /// Presses swallowed since an introducer, while inside a sequence.
-    inside: Option<usize>,
+/// Collects late answers until they are complete, and decides anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Late {
+    hints: Hints,
+    choice: Choice,
+    answers: Vec<u8>,
+    /// Once the terminal around tmux was asked, answers are its.
+    outer: Option<Vec<u8>>,
 }
 
-impl LateReplies {
-    /// A sieve that works only when answers are outstanding ([`super::Capabilities::outstanding`]).
-    pub fn new(outstanding: bool) -> Self {
+impl Late {
+    /// Goes on where `asked` ended.
+    pub fn new(hints: Hints, choice: Choice, asked: &Asked) -> Self {
         Self {
-            active: outstanding,
-            inside: None,
+            hints,
+            choice,
+            answers: asked.answers.clone(),
+            outer: asked.outer.clone(),
         }
     }
 
-    /// True for a press that a person made.
-    pub fn is_key(&mut self, event: &KeyEvent) -> bool {
-        if !self.active {
-            return true;
-        }
-        let alt = event.modifiers.contains(KeyModifiers::ALT);
-        let KeyCode::Char(character) = event.code else {
-            return self.inside.is_none();
+    /// Takes an answer. With the last one comes what the terminal can do after all.
+    pub fn answered(&mut self, answer: &[u8]) -> Option<Capabilities> {
+        self.outer
+            .as_mut()
+            .unwrap_or(&mut self.answers)
+            .extend_from_slice(answer);
+        let mut replies = parse(&self.answers);
+        let complete = if let Some(outer) = &self.outer {
+            let outer = parse(outer);
+            let complete = outer.is_outer();
+            replies.outer = Some(Box::new(outer));
+            complete
+        } else {
+            replies.attributes.is_some()
         };
-        match (self.inside, character) {
-            (None, '_' | 'P' | ']') if alt => {
-                self.inside = Some(0);
-                false
-            }
-            (None, _) => true,
-            (Some(_), '\\') if alt => {
-                self.inside = None;
-                false
-            }
-            // BEL ends an OSC.
-            (Some(_), 'g') if event.modifiers.contains(KeyModifiers::CONTROL) => {
-                self.inside = None;
-                false
-            }
-            (Some(n), _) => {
-                self.inside = (n < LONGEST).then_some(n + 1);
-                false
-            }
-        }
+        complete.then(|| decide(&replies, &self.hints, self.choice))
     }
 }

@@ -26,10 +26,23 @@ pub struct Replies {
     pub background: Option<[u8; 3]>,
     /// Whether a 24-bit colour was kept as such (DECRQSS of the current attributes).
     pub true_colour: Option<bool>,
+    /// Colours that a sixel picture may define (XTSMGRAPHICS).
+    pub registers: Option<u16>,
+    /// Largest width and height of a sixel picture in pixels (XTSMGRAPHICS).
+    pub largest: Option<(u16, u16)>,
     /// The numbers of DA1, the last answer.
     pub attributes: Option<Vec<u16>>,
+    /// What the terminal around tmux answered.
+    pub outer: Option<Box<Replies>>,
     /// Bytes that belong to no answer: what the person typed meanwhile.
     pub stray: usize,
+}
+
+impl Replies {
+    /// All that is asked of a terminal around tmux.
+    pub(super) fn is_outer(&self) -> bool {
+        self.version.is_some() && self.graphics.is_some()
+    }
 }
 
 /// Reads answers in any order; unknown ones and an unfinished last one are skipped.
@@ -90,6 +103,12 @@ fn csi(replies: &mut Replies, body: &[u8], last: u8) {
                 replies.synchronized = Some(matches!(state, 1..=3));
             }
         }
+        // What was asked for, the status (0: fine), the values.
+        ([b'?', numbers @ ..], b'S') => match values(numbers)[..] {
+            [1, 0, registers] => replies.registers = Some(registers),
+            [2, 0, width, height] => replies.largest = Some((width, height)),
+            _ => {}
+        },
         (numbers, b't') => match values(numbers)[..] {
             [6, height, width] => replies.cell = Some((width, height)),
             [4, height, width] => replies.window = Some((width, height)),

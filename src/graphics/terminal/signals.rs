@@ -3,7 +3,7 @@
 //! The thread lives as long as the process: once a handler is installed the system no longer does what it does
 //! by default, so somebody has to do it while no guard listens.
 
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use std::io;
@@ -14,10 +14,12 @@ use std::time::Duration;
 /// What a signal asks of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// SIGTERM, SIGHUP, SIGINT: end in order. A second one ends the process at once, with the terminal given back.
+    /// SIGTERM, SIGHUP, SIGINT, SIGQUIT: end in order. A second one ends the process at once, with the terminal given back.
     Quit,
     /// SIGTSTP: call [`super::Guard::suspend`].
     Suspend,
+    /// SIGWINCH: the terminal has another size.
+    Resized,
     /// SIGCONT after a stop that was not [`super::Guard::suspend`]'s: call [`super::Guard::resume`] and draw
     /// everything anew.
     Continued,
@@ -72,7 +74,7 @@ pub(super) fn install() -> io::Result<()> {
     if state.running {
         return Ok(());
     }
-    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH])?;
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || signals.forever().for_each(handle))?;
@@ -86,13 +88,14 @@ fn handle(signal: i32) {
         CONTINUED.notify_all();
         return;
     }
-    let quit = !matches!(signal, SIGTSTP | SIGCONT);
+    let quit = !matches!(signal, SIGTSTP | SIGCONT | SIGWINCH);
     if let Some(wake) = &state.wake
         && !(quit && state.asked_to_quit)
     {
         wake(match signal {
             SIGTSTP => Signal::Suspend,
             SIGCONT => Signal::Continued,
+            SIGWINCH => Signal::Resized,
             _ => Signal::Quit,
         });
         state.asked_to_quit |= quit;
@@ -103,7 +106,7 @@ fn handle(signal: i32) {
         super::restore();
         super::raw::undo();
     }
-    if signal != SIGCONT {
+    if !matches!(signal, SIGCONT | SIGWINCH) {
         // Fails only for numbers that are no signals.
         let _ = emulate_default_handler(signal);
     }

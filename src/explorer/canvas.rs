@@ -1,0 +1,328 @@
+//! The screen: text and pictures of one frame in one write.
+
+use super::state::State;
+use super::{pictures, placements, view};
+use crate::graphics::pace::{FENCE, Pace};
+use crate::graphics::terminal::{self, Guard};
+use crate::graphics::{
+    BackEnd, Capabilities, Frame, HalfCell, PictureKey, Placeholder, Protocol, back_end, halfblock,
+};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::{Buffer, CellDiffOption};
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::time::Instant;
+
+/// What a frame left to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Drawn {
+    /// Pictures in view are still to be sent.
+    pub(super) pending: bool,
+    /// Pictures were drawn coarsely.
+    pub(super) coarse: bool,
+    /// Pictures around the view may be sent.
+    pub(super) ahead: bool,
+}
+
+/// Collects a frame's text and pictures, so that they reach the terminal in one write: flushing is the canvas's
+/// business.
+struct Held(Rc<RefCell<terminal::Screen>>);
+
+impl Write for Held {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Text and pictures of one terminal.
+pub(super) struct Canvas {
+    terminal: Terminal<CrosstermBackend<Held>>,
+    back_end: Box<dyn BackEnd + Send>,
+    farewell: terminal::Farewell,
+    screen: Rc<RefCell<terminal::Screen>>,
+    capabilities: Capabilities,
+    /// What is on its way.
+    pub(super) pace: Pace,
+    /// The layer whose colours the back end was told.
+    palette_of: Option<usize>,
+    /// Pictures that lie just outside the view.
+    ahead: Vec<PictureKey>,
+}
+
+impl Canvas {
+    pub(super) fn new(capabilities: &Capabilities, guard: &Guard) -> io::Result<Canvas> {
+        let screen = Rc::new(RefCell::new(terminal::Screen::new()));
+        let held = Held(screen.clone());
+        Ok(Canvas {
+            terminal: Terminal::new(CrosstermBackend::new(held))?,
+            back_end: back_end_for(capabilities),
+            farewell: guard.farewell(),
+            screen,
+            capabilities: capabilities.clone(),
+            pace: Pace::new(capabilities.round_trip),
+            palette_of: None,
+            ahead: Vec::new(),
+        })
+    }
+
+    /// True when a frame may be sent now. Where the terminal keeps pictures, a frame is small without new ones and
+    /// may follow those that are on their way.
+    pub(super) fn may_draw(&self) -> bool {
+        let keeps = matches!(
+            self.capabilities.protocol,
+            Protocol::Kitty | Protocol::Placeholders | Protocol::None
+        );
+        keeps || !self.pace.is_busy()
+    }
+
+    /// Draws the state.
+    pub(super) fn draw(&mut self, state: &State) -> io::Result<Drawn> {
+        self.tell_palette(state);
+        let mut bytes = Vec::new();
+        let find = |key| pictures::picture(state, key);
+        let placements = placements(state);
+        let frame = (self.back_end).frame(&mut bytes, &placements, &find, self.pace.budget());
+        // Before the bytes are out, so that even an interrupted frame's pictures are freed.
+        if frame.farewell_changed {
+            self.farewell.set(self.back_end.farewell());
+        }
+        self.draw_held(state, &frame, &bytes)?;
+        self.send()?;
+        Ok(Drawn {
+            pending: frame.pending,
+            coarse: frame.coarse,
+            ahead: !self.ahead.is_empty(),
+        })
+    }
+
+    fn draw_held(&mut self, state: &State, frame: &Frame, bytes: &[u8]) -> io::Result<()> {
+        use crossterm::queue;
+        use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+        let synchronized = self.capabilities.synchronized;
+        if synchronized {
+            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        }
+        self.terminal.draw(|canvas| {
+            view(state, canvas);
+            let buf = canvas.buffer_mut();
+            paint(&frame.cells, state.screen.protocol, buf);
+            stand_in(&frame.placeholders, buf);
+            for target in &frame.covered {
+                leave_alone(
+                    Rect::new(target.column, target.row, target.columns, target.rows),
+                    buf,
+                );
+            }
+            super::view::marks(state, buf);
+            spell_out(&frame.placeholders, buf);
+        })?;
+        let out = self.terminal.backend_mut();
+        out.write_all(bytes)?;
+        if synchronized {
+            queue!(out, EndSynchronizedUpdate)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what was collected, with a fence behind it when it is much.
+    fn send(&mut self) -> io::Result<()> {
+        let mut screen = self.screen.borrow_mut();
+        let bytes = screen.len();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let fenced = self.pace.wants_fence(bytes);
+        if fenced {
+            screen.write_all(FENCE)?;
+        }
+        // The write itself may take as long as the line.
+        let begun = Instant::now();
+        screen.flush()?;
+        if fenced {
+            self.pace.sent(bytes, begun);
+        }
+        Ok(())
+    }
+
+    /// Draws a part of what was drawn coarsely; true when more is left.
+    pub(super) fn refine(&mut self) -> io::Result<bool> {
+        let mut bytes = Vec::new();
+        let more = self.back_end.refine(&mut bytes, self.pace.budget());
+        self.write_whole(&bytes)?;
+        Ok(more)
+    }
+
+    /// Sends pictures that lie just outside the view; true when more is left.
+    pub(super) fn send_ahead(&mut self, state: &State) -> io::Result<bool> {
+        let mut bytes = Vec::new();
+        let find = |key| pictures::picture(state, key);
+        let budget = self.pace.budget();
+        let more = (self.back_end).prefetch(&mut bytes, &self.ahead, &find, budget);
+        self.farewell.set(self.back_end.farewell());
+        self.write_whole(&bytes)?;
+        Ok(more)
+    }
+
+    /// Bytes of pictures alone, as one update.
+    fn write_whole(&mut self, bytes: &[u8]) -> io::Result<()> {
+        use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let synchronized = self.capabilities.synchronized;
+        let out = self.terminal.backend_mut();
+        if synchronized {
+            crossterm::queue!(out, BeginSynchronizedUpdate)?;
+        }
+        out.write_all(bytes)?;
+        if synchronized {
+            crossterm::queue!(out, EndSynchronizedUpdate)?;
+        }
+        self.send()
+    }
+
+    fn tell_palette(&mut self, state: &State) {
+        if self.palette_of == Some(state.layer) {
+            return;
+        }
+        if let Some(layer) = state.layer() {
+            // The first colour stands for no icon.
+            self.back_end
+                .set_palette(layer.palette.colours.get(1..).unwrap_or_default());
+            self.palette_of = Some(state.layer);
+        }
+    }
+
+    /// Puts a text into the clipboard of the person's machine, through whatever lies between (OSC 52).
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        use base64::Engine as _;
+        let text = base64::engine::general_purpose::STANDARD.encode(text);
+        let command = format!("\x1b]52;c;{text}\x1b\\");
+        self.terminal.backend_mut().write_all(command.as_bytes())?;
+        self.send()
+    }
+
+    /// Another back end, because the terminal is another than was thought.
+    pub(super) fn switch(&mut self, capabilities: &Capabilities) -> io::Result<()> {
+        let farewell = self.back_end.farewell();
+        self.terminal.backend_mut().write_all(&farewell)?;
+        self.capabilities = capabilities.clone();
+        self.back_end = back_end_for(capabilities);
+        self.palette_of = None;
+        self.farewell.set(Vec::new());
+        self.clear()
+    }
+
+    /// After a resize: everything again, without sending pictures that the terminal keeps. Where it keeps none,
+    /// characters of another size need another back end.
+    pub(super) fn place_again(&mut self, cell_pixels: (u16, u16)) -> io::Result<()> {
+        if self.capabilities.cell_pixels == cell_pixels {
+            self.back_end.reset();
+            return self.clear();
+        }
+        self.capabilities.cell_pixels = cell_pixels;
+        if matches!(
+            self.capabilities.protocol,
+            Protocol::Sixel | Protocol::Iterm
+        ) {
+            let capabilities = self.capabilities.clone();
+            return self.switch(&capabilities);
+        }
+        self.back_end.reset();
+        self.clear()
+    }
+
+    pub(super) fn start_afresh(&mut self) -> io::Result<()> {
+        self.back_end.forget();
+        self.pace.restart();
+        self.clear()
+    }
+
+    /// `Terminal::clear` would ask where the cursor is, and the answer would go to the thread that reads keys.
+    fn clear(&mut self) -> io::Result<()> {
+        let (columns, rows) = crossterm::terminal::size()?;
+        self.terminal.resize(Rect::new(0, 0, columns, rows))
+    }
+}
+
+/// Writes half-block pictures into the text.
+fn paint(cells: &[HalfCell], protocol: Protocol, buf: &mut Buffer) {
+    let true_colour = matches!(protocol, Protocol::HalfBlock { true_colour: true });
+    let colour = |rgb: [u8; 3]| {
+        if true_colour {
+            Color::Rgb(rgb[0], rgb[1], rgb[2])
+        } else {
+            Color::Indexed(halfblock::nearest_indexed(rgb))
+        }
+    };
+    for half in cells {
+        if let Some(cell) = buf.cell_mut((half.column, half.row)) {
+            let style = Style::reset().fg(colour(half.upper)).bg(colour(half.lower));
+            cell.set_char('▀').set_style(style);
+        }
+    }
+}
+
+fn back_end_for(capabilities: &Capabilities) -> Box<dyn BackEnd + Send> {
+    // Text and pictures are one update; the back end's own would end it early.
+    let apart = Capabilities {
+        synchronized: false,
+        ..capabilities.clone()
+    };
+    back_end(&apart, u64::from(std::process::id()))
+}
+
+/// Writes characters that stand for pictures into the text, without their diacritics.
+fn stand_in(placeholders: &[Placeholder], buf: &mut Buffer) {
+    for placeholder in placeholders {
+        if let Some(cell) = buf.cell_mut((placeholder.column, placeholder.row)) {
+            let style = Style::reset().fg(Color::Indexed(placeholder.colour()));
+            cell.set_char(crate::graphics::placeholder::CHARACTER)
+                .set_style(style);
+        }
+    }
+}
+
+/// Gives the first of each run of such characters its diacritics; text that was written over some begins a new run.
+fn spell_out(placeholders: &[Placeholder], buf: &mut Buffer) {
+    let stands = |buf: &Buffer, placeholder: &Placeholder| {
+        let at = (placeholder.column, placeholder.row);
+        buf.cell(at).is_some_and(|cell| {
+            cell.symbol()
+                .starts_with(crate::graphics::placeholder::CHARACTER)
+        })
+    };
+    let mut left: Option<&Placeholder> = None;
+    for placeholder in placeholders {
+        if !stands(buf, placeholder) {
+            left = None;
+            continue;
+        }
+        if !left.is_some_and(|left| placeholder.continues(left))
+            && let Some(cell) = buf.cell_mut((placeholder.column, placeholder.row))
+        {
+            cell.set_symbol(&placeholder.symbol());
+        }
+        left = Some(placeholder);
+    }
+}
+
+/// Keeps the text diff away from characters under a picture, which it would erase. What is hidden differs from any
+/// text, so that the text comes back once the picture is gone.
+fn leave_alone(area: Rect, buf: &mut Buffer) {
+    for position in area.intersection(buf.area).positions() {
+        if let Some(cell) = buf.cell_mut(position) {
+            cell.reset();
+            cell.set_style(Style::new().add_modifier(Modifier::HIDDEN));
+            cell.set_diff_option(CellDiffOption::Skip);
+        }
+    }
+}
