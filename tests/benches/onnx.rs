@@ -68,13 +68,18 @@ fn run() {
             report.adjoint,
             report.attribution.error,
             network.layers().len(),
-            if atlascope::network::kernels::Engine::new(&network.graph).is_some() {
-                "kernels"
-            } else {
-                "candle"
-            },
+            if packs(&network) { "kernels" } else { "candle" },
             report.worst.at,
             report.attribution.at,
         );
     }
+}
+
+/// Whether the fast kernels take a part of this network.
+fn packs(network: &atlascope::network::Network) -> bool {
+    let size = (network.input.size, network.input.size);
+    let extents = network.graph.extents(size);
+    extents.is_ok_and(|extents| {
+        atlascope::network::kernels::Engine::new(&network.graph, &extents).is_some()
+    })
 }
