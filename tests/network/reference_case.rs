@@ -66,14 +66,18 @@ fn flat(x: &Tensor) -> Vec<f32> {
     x.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Largest difference, as a share of the largest number expected.
+/// Largest difference, as a share of the largest number expected. Values of these networks are about 1;
+/// where all are below 0.01 they are compared as if they were that, for some are sums that should be 0.
 pub(crate) fn apart(found: &[f32], expected: &[f32]) -> f32 {
+    apart_from(1e-2, found, expected)
+}
+
+/// The same; numbers below `least` count as that.
+fn apart_from(least: f32, found: &[f32], expected: &[f32]) -> f32 {
     if found.len() != expected.len() {
         return f32::INFINITY;
     }
-    let largest = expected
-        .iter()
-        .fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
+    let largest = expected.iter().fold(least, |most, x| most.max(x.abs()));
     let pairs = found.iter().zip(expected);
     let worst = pairs.fold(0f32, |most, (a, b)| {
         // NaN must not hide behind a maximum.
@@ -167,11 +171,11 @@ impl Case {
         let n: usize = place.shape.iter().product::<usize>() * place.runs;
         let expected = &self.values[place.offset..place.offset + n];
         let found = flat(&network.forward(&self.images, &[last]).unwrap()[0]);
-        // A softmax at the end is not ours: probabilities are compared then.
-        report.logits = apart(&found, expected).min(apart(
-            &softmax(&found, place.shape[0] * place.runs),
-            expected,
-        ));
+        // A softmax at the end is not ours: probabilities, or their logarithms, are compared then.
+        let probabilities = softmax(&found, place.shape[0] * place.runs);
+        let logarithms: Vec<f32> = probabilities.iter().map(|p| p.ln()).collect();
+        let forms = [found, probabilities, logarithms].map(|found| apart(&found, expected));
+        report.logits = forms.into_iter().fold(f32::INFINITY, f32::min);
         if let Some(logits) = network.logits {
             self.derivatives(network, logits, &mut report);
         }
@@ -188,7 +192,9 @@ impl Case {
             .unwrap();
         let path = self.folder.join("gradient.bin");
         if path.exists() {
-            report.gradient = Some(apart(&flat(&gradient), &floats(&path)));
+            // An untrained network's gradient may be tiny everywhere.
+            let least = f32::MIN_POSITIVE;
+            report.gradient = Some(apart_from(least, &flat(&gradient), &floats(&path)));
         }
         let one = self.images.narrow(0, 0, 1).unwrap();
         let direction = one.sin().unwrap();

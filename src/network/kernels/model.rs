@@ -116,6 +116,7 @@ pub(super) fn build(graph: &Graph, extents: &[Extent]) -> Vec<Node> {
         let packed = Packer {
             graph,
             nodes: &nodes,
+            extents,
             extent,
             kind,
         }
@@ -149,6 +150,8 @@ struct Packer<'a> {
     graph: &'a Graph,
     /// Those before it.
     nodes: &'a [Node],
+    /// Of all nodes.
+    extents: &'a [Extent],
     extent: &'a Extent,
     kind: Kind,
 }
@@ -181,7 +184,10 @@ impl Packer<'_> {
                     ops::Binary::Mul => Pairing::Mul,
                     _ => return None,
                 };
-                let fits = a.slots == b.slots && a.kind == b.kind;
+                // A row or a column that stands for a whole map is left to candle.
+                let [of_a, of_b] = [inputs[0], inputs[1]].map(|idx| self.extents[idx].map_size());
+                let sizes = of_a == of_b || of_a == Some((1, 1)) || of_b == Some((1, 1));
+                let fits = a.slots == b.slots && a.kind == b.kind && sizes;
                 fits.then(|| (Step::Pair(pairing), a.slots.clone(), None))
             }
             (Op::Conv(conv), [_]) => self.conv(conv, inputs[0]),

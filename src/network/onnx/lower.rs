@@ -19,6 +19,7 @@ pub const SUPPORTED: &[&str] = &[
     "AveragePool",
     "BatchNormalization",
     "Cast",
+    "CastLike",
     "Clip",
     "Concat",
     "Constant",
@@ -38,6 +39,8 @@ pub const SUPPORTED: &[&str] = &[
     "Gemm",
     "GlobalAveragePool",
     "GlobalMaxPool",
+    "Greater",
+    "GreaterOrEqual",
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
@@ -47,6 +50,8 @@ pub const SUPPORTED: &[&str] = &[
     "LRN",
     "LayerNormalization",
     "LeakyRelu",
+    "Less",
+    "LessOrEqual",
     "Log",
     "LogSoftmax",
     "MatMul",
@@ -57,6 +62,7 @@ pub const SUPPORTED: &[&str] = &[
     "Mish",
     "Mul",
     "Neg",
+    "Not",
     "PRelu",
     "Pad",
     "Pow",
@@ -93,6 +99,7 @@ pub const SUPPORTED: &[&str] = &[
     "Transpose",
     "Unsqueeze",
     "Upsample",
+    "Where",
 ];
 
 /// A node's inputs; `None` = left out.

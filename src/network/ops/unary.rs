@@ -30,6 +30,8 @@ pub enum Unary {
     },
     /// x where it is larger than the threshold, else 0.
     Threshold(f32),
+    /// 1 where x is positive, else 0; flat everywhere.
+    Step,
     /// 1 / (1 + e^−x).
     Sigmoid,
     /// `α x + β` limited to 0..=1.
@@ -89,6 +91,7 @@ impl Unary {
             Unary::Elu(alpha) => elu(x, alpha)?,
             Unary::Selu { alpha, gamma } => (elu(x, alpha)? * f64::from(gamma))?,
             Unary::Threshold(least) => x.mul(&above(x, least)?)?,
+            Unary::Step => positive(x)?,
             Unary::Sigmoid => sigmoid(x)?,
             Unary::HardSigmoid { alpha, beta } => {
                 clip(&x.affine(alpha.into(), beta.into())?, 0.0, 1.0)?
@@ -125,6 +128,7 @@ impl Unary {
             Unary::Elu(alpha) => elu_slope(x, alpha)?,
             Unary::Selu { alpha, gamma } => (elu_slope(x, alpha)? * f64::from(gamma))?,
             Unary::Threshold(least) => above(x, least)?,
+            Unary::Step => x.zeros_like()?,
             Unary::Sigmoid => {
                 let y = sigmoid(x)?;
                 (&y - y.sqr()?)?

@@ -2,17 +2,16 @@
 //! still reads them.
 
 use super::{Extent, Graph, NodeId, Op};
-use crate::network::ops::{Conv, Pad, Unary};
+use crate::network::ops::{Conv, Pad, Reshape, Unary};
 
 /// Looks for patterns once; true when one was found.
 pub(super) fn join(graph: &mut Graph, extents: &[Extent], last: NodeId) -> bool {
     let readers = graph.readers(&vec![true; graph.nodes.len()]);
     let mut found = false;
-    for idx in 1..graph.nodes.len() {
+    for (idx, &n_readers) in readers.iter().enumerate().skip(1) {
         let view = View {
             graph,
             extents,
-            readers: &readers,
             last,
         };
         let replaced = view
@@ -21,7 +20,8 @@ pub(super) fn join(graph: &mut Graph, extents: &[Extent], last: NodeId) -> bool 
             .or_else(|| view.gelu(idx))
             .or_else(|| view.map_mean(idx))
             .or_else(|| view.padded_conv(idx))
-            .or_else(|| view.transposes(idx));
+            .or_else(|| view.transposes(idx))
+            .or_else(|| view.reshapes(idx));
         if let Some((op, input)) = replaced {
             let node = &mut graph.nodes[idx];
             (node.op, node.inputs) = (op, vec![input]);
@@ -35,7 +35,7 @@ pub(super) fn join(graph: &mut Graph, extents: &[Extent], last: NodeId) -> bool 
                 }
             }
             // Its readers are gone, so that it goes next.
-            found |= readers[idx] > 0;
+            found |= n_readers > 0;
         }
     }
     found
@@ -44,7 +44,6 @@ pub(super) fn join(graph: &mut Graph, extents: &[Extent], last: NodeId) -> bool 
 struct View<'a> {
     graph: &'a Graph,
     extents: &'a [Extent],
-    readers: &'a [usize],
     last: NodeId,
 }
 
@@ -217,16 +216,28 @@ impl View<'_> {
         }
     }
 
+    /// Two reshapes after each other: the first often merges axes that the second only takes apart again.
+    fn reshapes(&self, idx: usize) -> Joined {
+        let input = self.input(NodeId(idx))?;
+        match (self.op(NodeId(idx)), self.op(input)) {
+            (Op::Reshape(_), Op::Reshape(_)) => {
+                let source = self.input(input)?;
+                let (from, to) = (&self.extents[source.0].dims, &self.extents[idx].dims);
+                Some((Op::Reshape(Reshape::between(from, to)?), source))
+            }
+            _ => None,
+        }
+    }
+
     /// The node whose value this one only repeats.
     fn nothing(&self, idx: usize) -> Option<NodeId> {
         let id = NodeId(idx);
         let input = self.input(id).filter(|_| id != self.last)?;
         match (self.op(id), self.op(input)) {
             (Op::Transpose(order), _) if order.is_sorted() => Some(input),
-            (Op::Reshape(_), Op::Reshape(_)) => {
-                let source = self.input(input)?;
-                let same = self.extents[source.0].dims == self.extents[idx].dims;
-                (same && self.readers[idx] > 0).then_some(source)
+            (Op::Reshape(_), _) => {
+                let same = self.extents[input.0].dims == self.extents[idx].dims;
+                same.then_some(input)
             }
             _ => None,
         }

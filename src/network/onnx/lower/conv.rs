@@ -45,10 +45,10 @@ pub(super) fn lower(
             import.led(Op::Lrn(lrn), &x)?
         }
         "BatchNormalization" => batch_norm(import, node, inputs)?,
-        "InstanceNormalization" => group_norm(import, node, inputs, None)?,
+        "InstanceNormalization" => instance_norm(import, node, inputs)?,
         "GroupNormalization" => {
             let groups = usize::try_from(node.int("num_groups", 0)).map_err(text)?;
-            group_norm(import, node, inputs, Some(groups))?
+            group_norm(import, node, inputs, groups)?
         }
         "LayerNormalization" => layer_norm(import, node, inputs)?,
         "Gemm" => gemm(import, node, inputs)?,
@@ -301,17 +301,62 @@ fn batch_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> W
     affine(import, (node.inputs[0], &x), (mul, add))
 }
 
-/// Moments over each group's channels and all positions; without `groups` every channel is one.
+/// Moments over everything behind the channels.
+fn instance_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
+    let x = tap(inputs, 0)?;
+    if !x.led || x.rank() < 3 {
+        return Err(format!("its input is {:?}", x.dims));
+    }
+    let (scale, bias) = (need_constant(inputs, 1)?, need_constant(inputs, 2)?);
+    let norm = |n_axes| LayerNorm {
+        n_axes,
+        scale: None,
+        bias: None,
+        epsilon: f64::from(node.float("epsilon", 1e-5)),
+    };
+    let y = match grouped_map(import, &x) {
+        // A map that was reshaped to groups: its rows and columns stay apart, so that it works at any image size.
+        Some((map, per_group)) => {
+            let dims = [&x.dims[..2], &[per_group], &map.dims[2..]].concat();
+            let grouped = import.reshape(&map, &dims)?;
+            let y = import.led(Op::LayerNorm(norm(3)), &grouped)?;
+            import.reshape(&y, &x.dims)?
+        }
+        None => import.led(Op::LayerNorm(norm(x.rank() - 2)), &x)?,
+    };
+    let (mul, add) = (scale.to_floats(), bias.to_floats());
+    let changes = mul.iter().any(|value| (value - 1.0).abs() > 0.0);
+    if !changes && add.iter().all(|value| value.abs() == 0.0) {
+        return Ok(y);
+    }
+    affine(import, ("", &y), (mul, add))
+}
+
+/// The map that `x`, of batch × groups × rest, was reshaped from, and its channels per group.
+fn grouped_map(import: &Import<'_>, x: &Tap) -> Option<(Tap, usize)> {
+    let node = import.graph.node(x.id);
+    let (Op::Reshape(_), &[source], &[_, groups, _]) =
+        (&node.op, node.inputs.as_slice(), x.dims.as_slice())
+    else {
+        return None;
+    };
+    let extent = &import.extents[source.0];
+    extent.map_size()?;
+    let channels = extent.channels();
+    let fits = channels.is_multiple_of(groups) && channels > groups;
+    fits.then(|| (import.tap(source, true), channels / groups))
+}
+
+/// Moments over each group's channels and all positions.
 fn group_norm(
     import: &mut Import<'_>,
     node: &Node<'_>,
     inputs: Inputs<'_>,
-    groups: Option<usize>,
+    groups: usize,
 ) -> Why<Tap> {
     let x = tap(inputs, 0)?;
     check_map(&x)?;
     let channels = x.dims[1];
-    let groups = groups.unwrap_or(channels);
     if groups == 0 || channels % groups != 0 {
         return Err(format!("{groups} groups of {channels} channels"));
     }

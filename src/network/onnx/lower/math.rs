@@ -1,6 +1,7 @@
 //! Element-wise operators.
 
 use super::super::array::Array;
+use super::super::fold::fold;
 use super::super::import::{Import, Tap, Value, Why, text};
 use super::super::proto::Node;
 use super::conv::{affine, stretched};
@@ -8,6 +9,7 @@ use super::{Inputs, constant_input, need_constant, tap};
 use crate::network::Op;
 use crate::network::ops::{Binary, Linear, PRelu, Unary, WithConstant};
 use candle_core::Tensor;
+use std::rc::Rc;
 
 pub(super) fn lower(
     import: &mut Import<'_>,
@@ -35,8 +37,82 @@ pub(super) fn lower(
         "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" => {
             many(import, node, inputs)?
         }
+        "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" => {
+            let (a, b) = (operand(node, inputs, 0)?, operand(node, inputs, 1)?);
+            // a ≥ b is what is left of b > a.
+            let (swapped, negated) = match node.op {
+                "Greater" => (false, false),
+                "Less" => (true, false),
+                "GreaterOrEqual" => (true, true),
+                _ => (false, true),
+            };
+            let (a, b) = if swapped { (b, a) } else { (a, b) };
+            let difference = image_value(two(import, Binary::Sub, (&a.0, a.1), (&b.0, b.1))?)?;
+            let step = import.led(Op::Unary(Unary::Step), &difference)?;
+            if negated {
+                affine(import, ("", &step), (vec![-1.0], vec![1.0]))?
+            } else {
+                step
+            }
+        }
+        "Not" => affine(import, ("", &tap(inputs, 0)?), (vec![-1.0], vec![1.0]))?,
+        "Where" => choose(import, node, inputs)?,
         _ => return Ok(None),
     }))
+}
+
+/// Input `idx` with its name.
+fn operand<'n>(node: &Node<'n>, inputs: Inputs<'_>, idx: usize) -> Why<(Value, &'n str)> {
+    let value = inputs.get(idx).cloned().flatten();
+    let value = value.ok_or_else(|| format!("input {idx} is missing"))?;
+    Ok((value, node.inputs[idx]))
+}
+
+fn image_value(value: Value) -> Why<Tap> {
+    match value {
+        Value::Node(tap) => Ok(tap),
+        Value::Const(_) => Err("it is a constant".into()),
+    }
+}
+
+/// mask · a + (1 − mask) · b.
+fn choose(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
+    let mask = operand(node, inputs, 0)?.0;
+    let rest = match &mask {
+        Value::Node(tap) => Value::Node(affine(import, ("", tap), (vec![-1.0], vec![1.0]))?),
+        Value::Const(array) => {
+            let values = array.to_floats().iter().map(|value| 1.0 - value).collect();
+            Value::Const(Rc::new(Array::floats(array.dims.clone(), values)))
+        }
+    };
+    let mut sum: Option<Value> = None;
+    for (idx, mask) in [(1, mask), (2, rest)] {
+        let mask = match mask {
+            // Truth values become numbers.
+            Value::Const(array) => {
+                let values = array.to_floats();
+                Value::Const(Rc::new(Array::floats(array.dims.clone(), values)))
+            }
+            tap @ Value::Node(_) => tap,
+        };
+        let part = match operand(node, inputs, idx)?.0 {
+            // An infinite constant must not make NaN of a zero.
+            Value::Const(array) => {
+                let values = array.to_floats().into_iter();
+                let values = values
+                    .map(|value| value.clamp(f32::MIN, f32::MAX))
+                    .collect();
+                Value::Const(Rc::new(Array::floats(array.dims.clone(), values)))
+            }
+            tap @ Value::Node(_) => tap,
+        };
+        let part = two(import, Binary::Mul, (&mask, ""), (&part, ""))?;
+        sum = Some(match sum {
+            None => part,
+            Some(sum) => two(import, Binary::Add, (&sum, ""), (&part, ""))?,
+        });
+    }
+    image_value(sum.ok_or("it has no inputs")?)
 }
 
 /// Functions of one number.
@@ -187,8 +263,21 @@ fn two(
             with_constant(import, binary, (x, a_name), (c, false))?
         }
         (Value::Const(c), Value::Node(x)) => with_constant(import, binary, (x, b_name), (c, true))?,
-        (Value::Const(_), Value::Const(_)) => {
-            return Err("two constants beside a value of the image".into());
+        (Value::Const(a), Value::Const(b)) => {
+            let node = Node {
+                op: match binary {
+                    Binary::Add => "Add",
+                    Binary::Sub => "Sub",
+                    Binary::Mul => "Mul",
+                    Binary::Div => "Div",
+                    Binary::Max => "Max",
+                    Binary::Min => "Min",
+                },
+                ..Node::default()
+            };
+            let folded = fold(&node, &[Some(a.as_ref()), Some(b.as_ref())], import.opset)?;
+            let array = folded.and_then(|mut found| found.pop());
+            return Ok(Value::Const(Rc::new(array.ok_or("it cannot be folded")?)));
         }
     };
     Ok(Value::Node(y))
