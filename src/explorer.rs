@@ -25,6 +25,7 @@ pub mod link;
 pub mod made;
 pub mod mouse;
 pub mod neighbours;
+pub mod pages;
 pub mod palette;
 pub mod panes;
 pub mod photographs;

@@ -13,6 +13,7 @@
 //! | [`terminal`] | raw mode and the alternate screen, given back whatever happens |
 //! | [`input`] | what the terminal sends: keys told from answers |
 //! | [`pace`] | how much may be on its way: the fence and the line's bandwidth |
+//! | [`page`] | many small pictures made into one |
 //! | [`kitty`] | upload once, place by difference |
 //! | [`placeholder`] | the same through tmux: pictures placed by characters |
 //! | [`raster`] | what is drawn anew in every frame: only what changed, coarsely while moving |
@@ -28,6 +29,7 @@ pub mod iterm;
 pub mod kitty;
 pub mod oneshot;
 pub mod pace;
+pub mod page;
 pub mod placeholder;
 pub mod probe;
 pub mod raster;

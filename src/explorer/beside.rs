@@ -258,18 +258,22 @@ fn thumbnails(state: &State, list: &mut Vec<Placement>) {
     }
 }
 
-/// Outlines, rings and flags over the icons.
+/// What belongs to every icon: outlines.
+pub(super) fn over_icons(state: &State, projection: &Projection, list: &mut Vec<Placement>) {
+    // A half-block is too thick a line.
+    let coarse = matches!(state.screen.protocol, Protocol::HalfBlock { .. });
+    if state.display.outlines && !coarse {
+        outlines(state, projection, list);
+    }
+}
+
+/// Rings and flags over single icons.
 pub(super) fn over_map(
     state: &State,
     level: &Level,
     projection: &Projection,
     list: &mut Vec<Placement>,
 ) {
-    // A half-block is too thick a line.
-    let coarse = matches!(state.screen.protocol, Protocol::HalfBlock { .. });
-    if state.display.outlines && !coarse {
-        outlines(state, projection, list);
-    }
     let (pw, ph) = pixels_per_cell(state);
     let mut over_cell = |(row, col): (u32, u32), id: u32, z: i32, key: &dyn Fn(u32, u32) -> _| {
         let area = cell_area(projection, row, col, 1.0);

@@ -1,11 +1,14 @@
 //! The screen: text and pictures of one frame in one write.
 
+use super::pages::{self, Scene};
 use super::state::State;
 use super::{pictures, placements, view};
 use crate::graphics::pace::{FENCE, Pace};
+use crate::graphics::page::Maker;
 use crate::graphics::terminal::{self, Guard};
 use crate::graphics::{
-    BackEnd, Capabilities, Frame, HalfCell, PictureKey, Placeholder, Protocol, back_end, halfblock,
+    BackEnd, Capabilities, Frame, HalfCell, Picture, PictureKey, Placeholder, Protocol, back_end,
+    halfblock,
 };
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -53,8 +56,8 @@ pub(super) struct Canvas {
     pub(super) pace: Pace,
     /// The layer whose colours the back end was told.
     palette_of: Option<usize>,
-    /// Pictures that lie just outside the view.
-    ahead: Vec<PictureKey>,
+    /// Draws pages.
+    maker: RefCell<Maker>,
 }
 
 impl Canvas {
@@ -69,27 +72,30 @@ impl Canvas {
             capabilities: capabilities.clone(),
             pace: Pace::new(capabilities.round_trip),
             palette_of: None,
-            ahead: Vec::new(),
+            maker: RefCell::default(),
         })
     }
 
     /// True when a frame may be sent now. Where the terminal keeps pictures, a frame is small without new ones and
     /// may follow those that are on their way.
     pub(super) fn may_draw(&self) -> bool {
-        let keeps = matches!(
-            self.capabilities.protocol,
-            Protocol::Kitty | Protocol::Placeholders | Protocol::None
-        );
-        keeps || !self.pace.is_busy()
+        self.keeps_pictures() || !self.pace.is_busy()
     }
 
     /// Draws the state.
     pub(super) fn draw(&mut self, state: &State) -> io::Result<Drawn> {
         self.tell_palette(state);
         let mut bytes = Vec::new();
-        let find = |key| pictures::picture(state, key);
-        let placements = placements(state);
-        let frame = (self.back_end).frame(&mut bytes, &placements, &find, self.pace.budget());
+        let budget = self.pace.budget();
+        let stored = self.keeps_pictures();
+        let frame = if stored {
+            let scene = pages::scene(state, &|key| self.back_end.holds(key));
+            let find = finder(state, &scene, &self.maker);
+            (self.back_end).frame(&mut bytes, &scene.placements, &find, budget)
+        } else {
+            let find = |key| pictures::picture(state, key);
+            (self.back_end).frame(&mut bytes, &placements(state), &find, budget)
+        };
         // Before the bytes are out, so that even an interrupted frame's pictures are freed.
         if frame.farewell_changed {
             self.farewell.set(self.back_end.farewell());
@@ -99,7 +105,7 @@ impl Canvas {
         Ok(Drawn {
             pending: frame.pending,
             coarse: frame.coarse,
-            ahead: !self.ahead.is_empty(),
+            ahead: stored,
         })
     }
 
@@ -122,6 +128,9 @@ impl Canvas {
                 );
             }
             super::view::marks(state, buf);
+            if state.screen.protocol == Protocol::Placeholders {
+                corner(state, buf);
+            }
             spell_out(&frame.placeholders, buf);
         })?;
         let out = self.terminal.backend_mut();
@@ -163,12 +172,24 @@ impl Canvas {
     /// Sends pictures that lie just outside the view; true when more is left.
     pub(super) fn send_ahead(&mut self, state: &State) -> io::Result<bool> {
         let mut bytes = Vec::new();
-        let find = |key| pictures::picture(state, key);
+        let scene = pages::ahead(state);
+        let keys: Vec<PictureKey> = scene.placements.iter().map(|p| p.picture).collect();
         let budget = self.pace.budget();
-        let more = (self.back_end).prefetch(&mut bytes, &self.ahead, &find, budget);
+        let more = {
+            let find = finder(state, &scene, &self.maker);
+            self.back_end.prefetch(&mut bytes, &keys, &find, budget)
+        };
         self.farewell.set(self.back_end.farewell());
         self.write_whole(&bytes)?;
         Ok(more)
+    }
+
+    /// True where the terminal keeps pictures once they are sent.
+    fn keeps_pictures(&self) -> bool {
+        matches!(
+            self.capabilities.protocol,
+            Protocol::Kitty | Protocol::Placeholders
+        )
     }
 
     /// Bytes of pictures alone, as one update.
@@ -195,8 +216,9 @@ impl Canvas {
         }
         if let Some(layer) = state.layer() {
             // The first colour stands for no icon.
-            self.back_end
-                .set_palette(layer.palette.colours.get(1..).unwrap_or_default());
+            let colours = layer.palette.colours.get(1..).unwrap_or_default();
+            self.back_end.set_palette(colours);
+            self.maker.get_mut().set_palette(colours);
             self.palette_of = Some(state.layer);
         }
     }
@@ -271,6 +293,21 @@ fn paint(cells: &[HalfCell], protocol: Protocol, buf: &mut Buffer) {
     }
 }
 
+/// Finds pictures, and makes the pages of `scene` when they are asked for.
+fn finder<'a>(
+    state: &'a State,
+    scene: &'a Scene,
+    maker: &'a RefCell<Maker>,
+) -> impl Fn(PictureKey) -> Option<Picture> + 'a {
+    move |key| match scene.pages.get(&key) {
+        Some(page) => {
+            let sprites = |key| pictures::picture(state, key);
+            maker.borrow_mut().make(key, page, &sprites)
+        }
+        None => pictures::picture(state, key),
+    }
+}
+
 fn back_end_for(capabilities: &Capabilities) -> Box<dyn BackEnd + Send> {
     // Text and pictures are one update; the back end's own would end it early.
     let apart = Capabilities {
@@ -287,6 +324,40 @@ fn stand_in(placeholders: &[Placeholder], buf: &mut Buffer) {
             let style = Style::reset().fg(Color::Indexed(placeholder.colour()));
             cell.set_char(crate::graphics::placeholder::CHARACTER)
                 .set_style(style);
+        }
+    }
+}
+
+/// The cursor where nothing can lie over a picture: characters in the corners of its cell.
+fn corner(state: &State, buf: &mut Buffer) {
+    let Some(projection) = state.projection().filter(|_| !state.map_is_covered()) else {
+        return;
+    };
+    let (row, col) = state.cursor;
+    let (x, y) = projection.screen_from_grid(i64::from(row), i64::from(col));
+    let (right, bottom) = (
+        x + i64::from(projection.cell_columns) - 1,
+        y + i64::from(projection.cell_rows) - 1,
+    );
+    let style = Style::reset().fg(Color::White).bg(Color::Black);
+    let corners = if projection.cell_rows == 1 {
+        [(x, y, '['), (right, y, ']'), (x, y, '['), (right, y, ']')]
+    } else {
+        [
+            (x, y, '▛'),
+            (right, y, '▜'),
+            (x, bottom, '▙'),
+            (right, bottom, '▟'),
+        ]
+    };
+    for (x, y, character) in corners {
+        let (Ok(x), Ok(y)) = (u16::try_from(x), u16::try_from(y)) else {
+            continue;
+        };
+        let inside = projection.pane.contains((x, y).into());
+        if let Some(cell) = buf.cell_mut((x, y)).filter(|_| inside) {
+            cell.reset();
+            cell.set_char(character).set_style(style);
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::focus::{STRENGTHS, Shade};
 use super::state::State;
 use crate::atlas::{Atlas, Tile};
+use crate::graphics::page::Page;
 use crate::graphics::{Picture, PictureKey, Source};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,6 +51,19 @@ impl TileKeys {
     }
 }
 
+/// True for the key of a stored tile.
+pub(super) fn is_tile(key: PictureKey) -> bool {
+    key.0 & KIND == TILE && key.0 & PAGE == 0
+}
+
+/// In a key of kind [`TILE`]: a page made of tiles.
+const PAGE: u64 = 1 << 61;
+
+/// The key of a page.
+pub(super) fn page_key(page: &Page) -> PictureKey {
+    PictureKey(TILE | PAGE | page.hash(3))
+}
+
 /// A multiplicative hash over eight bytes at a time: quick, and good enough to tell tiles apart.
 fn tile_key(tile: &Tile) -> PictureKey {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -65,7 +79,7 @@ fn tile_key(tile: &Tile) -> PictureKey {
     last[..rest.len()].copy_from_slice(rest);
     mix(u64::from_le_bytes(last));
     hash ^= hash >> 32;
-    PictureKey((hash & !KIND) | TILE)
+    PictureKey((hash & !(KIND | PAGE)) | TILE)
 }
 
 /// The picture of a key, `None` for tiles that the atlas no longer has.

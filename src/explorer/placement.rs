@@ -18,33 +18,84 @@ const UNCROPPED: u32 = 48;
 
 /// Names of placements: the kind in the upper bits, the cell or tile in the lower.
 const ICON_ID: u32 = 1 << 24;
-const TILE_ID: u32 = 2 << 24;
+const TILE_ID: u32 = 1 << 16;
 const TINT_ID: u32 = 3 << 24;
 const CURSOR_ID: u32 = 2;
 
 /// Stacking of icons, tints and the cursor.
-const ICON_Z: i32 = 0;
+pub(super) const ICON_Z: i32 = 0;
 const TINT_Z: i32 = 1;
 const CURSOR_Z: i32 = 2;
 
 /// All pictures on the screen. Empty when the terminal has none or there is no atlas.
 pub fn placements(state: &State) -> Vec<Placement> {
     let mut list = Vec::new();
+    let mut over = Vec::new();
+    around_map(state, &mut list, &mut over);
+    if let (false, Some(projection)) = (state.map_is_covered(), state.projection()) {
+        let first = list.len();
+        if state.screen.has_pictures() {
+            list.extend(on_sheet(state, &projection));
+        }
+        nearest_first(state, &projection, &mut list[first..]);
+    }
+    list.append(&mut over);
+    list
+}
+
+/// Everything but the map: pictures beside it, and those over it (the cursor, rings, flags).
+pub(super) fn around_map(state: &State, beside: &mut Vec<Placement>, over: &mut Vec<Placement>) {
     if !state.screen.has_pictures() {
-        return list;
+        return;
     }
     let (Some(level), Some(projection)) = (state.level(), state.projection()) else {
+        return;
+    };
+    super::beside::side_pane(state, beside);
+    if !state.map_is_covered() {
+        over.extend(cursor(state, &projection));
+        super::beside::over_map(state, level, &projection, over);
+    }
+}
+
+/// The map through `projection`: icons, and what veils or frames every one of them.
+pub(super) fn on_sheet(state: &State, projection: &Projection) -> Vec<Placement> {
+    let mut list = Vec::new();
+    let Some(level) = state.level() else {
         return list;
     };
-    // The cursor and the large icon go first: when an upload budget is short, they are what is looked at.
-    super::beside::side_pane(state, &mut list);
-    if !state.map_is_covered() {
-        list.extend(cursor(state, &projection));
-        let first = list.len();
-        map(state, level, &projection, &mut list);
-        nearest_first(state, &projection, &mut list[first..]);
-        tints(state, level, &projection, &mut list);
-        super::beside::over_map(state, level, &projection, &mut list);
+    map(state, level, projection, &mut list);
+    tints(state, level, projection, &mut list);
+    super::beside::over_icons(state, projection, &mut list);
+    list
+}
+
+/// True when icons are drawn as whole tiles, as they are stored.
+pub(super) fn shows_tiles(state: &State) -> bool {
+    let Some(projection) = state.projection() else {
+        return false;
+    };
+    let width = u32::from(projection.cell_columns) * pixels_per_cell(state).0;
+    let whole = !state.display.crop || width >= UNCROPPED;
+    let alone = state.class_view.is_some() || state.arrangement.is_some() || state.display.labels;
+    whole && !state.display.density_icons && !alone
+}
+
+/// The stored tiles in view, those near the cursor first.
+pub(super) fn tiles_in_view(state: &State) -> Vec<Placement> {
+    let Some(projection) = state.projection().filter(|_| !state.map_is_covered()) else {
+        return Vec::new();
+    };
+    let mut list = tiles_in(state, &projection);
+    nearest_first(state, &projection, &mut list);
+    list
+}
+
+/// The stored tiles seen through `projection`.
+pub(super) fn tiles_in(state: &State, projection: &Projection) -> Vec<Placement> {
+    let mut list = Vec::new();
+    if let Some(level) = state.level() {
+        tiles(state, level, projection, &mut list);
     }
     list
 }
@@ -121,10 +172,7 @@ fn map(state: &State, level: &Level, projection: &Projection, list: &mut Vec<Pla
     if level.icons.size == 0 {
         return;
     }
-    let width = u32::from(projection.cell_columns) * pixels_per_cell(state).0;
-    let whole = !state.display.crop || width >= UNCROPPED;
-    let alone = state.class_view.is_some() || state.arrangement.is_some() || state.display.labels;
-    if whole && !state.display.density_icons && !alone {
+    if shows_tiles(state) {
         tiles(state, level, projection, list);
     } else {
         single_icons(state, level, projection, list);
