@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("progress", &[]),
     ("paths", &[]),
     ("store", &["atlas"]),
+    ("suspects", &["atlas", "math"]),
     // The demo's network has the synthetic world's classes and picture size, so it asks the world for them.
     ("network", &["atlas", "math", "images"]),
     ("images", &["atlas", "math"]),

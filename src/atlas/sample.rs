@@ -115,6 +115,7 @@ pub fn atlas(spec: &SampleSpec) -> Atlas {
         images,
         layers,
         truth: None,
+        head: None,
         complete: true,
     }
 }

@@ -98,6 +98,7 @@ impl<'a> Draft<'a> {
             images,
             layers,
             truth: self.truth.clone(),
+            head: None,
             complete,
         }))
     }

@@ -279,6 +279,7 @@ fn assemble(manifest: Manifest, mut entries: Entries<'_>) -> Result<Atlas, Error
         images,
         layers: layers?,
         truth,
+        head: None,
         complete: manifest.complete,
     })
 }
