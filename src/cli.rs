@@ -5,6 +5,8 @@
 mod args;
 #[cfg(feature = "build")]
 mod build;
+#[cfg(feature = "build")]
+mod classes;
 mod completions;
 #[cfg(all(feature = "build", feature = "explore"))]
 mod demo;
@@ -37,6 +39,7 @@ mod pull;
 mod remember;
 #[cfg(feature = "explore")]
 mod show;
+mod suspects;
 #[cfg(feature = "build")]
 mod train_demo;
 
@@ -83,6 +86,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Locate(args) => locate::run(&args),
         #[cfg(feature = "explore")]
         Command::Show(args) => show::run(&args),
+        Command::Suspects(args) => suspects::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Doctor(args) => doctor::run(&args),

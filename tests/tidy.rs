@@ -62,6 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pipeline",
             "progress",
             "store",
+            "suspects",
             "train",
         ],
     ),
