@@ -18,5 +18,6 @@ mod pipeline;
 mod prebuilt;
 mod store;
 mod support;
+mod suspects;
 mod tidy;
 mod world;
