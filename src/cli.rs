@@ -28,6 +28,8 @@ mod networks;
 mod open;
 mod output;
 #[cfg(feature = "build")]
+mod patch;
+#[cfg(feature = "build")]
 mod predict;
 #[cfg(feature = "build")]
 mod progress;
@@ -83,6 +85,8 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Locate(args) => locate::run(&args),
         #[cfg(feature = "explore")]
         Command::Show(args) => show::run(&args),
+        #[cfg(feature = "build")]
+        Command::Patch(args) => patch::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Doctor(args) => doctor::run(&args),

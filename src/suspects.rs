@@ -4,6 +4,8 @@
 //! that class in these images", never that it is spurious: whether the model uses it is for a causal test, and whether
 //! it ought to is for a person.
 
+pub mod claim;
+
 use crate::atlas::ClassId;
 
 /// What kind of thing a candidate is.

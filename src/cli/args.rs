@@ -3,11 +3,15 @@
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 #[cfg(feature = "build")]
 mod network;
+#[cfg(feature = "build")]
+mod patch;
 
 #[cfg(all(feature = "build", feature = "explore"))]
 pub(super) use network::InputArgs;
 #[cfg(feature = "build")]
 pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg};
+#[cfg(feature = "build")]
+pub(super) use patch::{CellArg, CornerArg, JudgeArg, PatchArgs, TestedNetworkArgs};
 use std::path::PathBuf;
 
 /// Explore what a convolutional network sees: build activation atlases and walk through them in the terminal
@@ -46,6 +50,8 @@ pub(super) enum Command {
     Show(ShowArgs),
     #[cfg(feature = "explore")]
     Locate(LocateArgs),
+    #[cfg(feature = "build")]
+    Patch(Box<PatchArgs>),
     Export(ExportArgs),
     Info(InfoArgs),
     Doctor(DoctorArgs),

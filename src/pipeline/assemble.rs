@@ -4,7 +4,7 @@ use super::Job;
 use super::gather::{Gathered, LayerSamples};
 use super::workspace::Fingerprint;
 use crate::atlas::{
-    Atlas, Images, LayerAtlas, LayoutQuality, Level, Palette, Pca, Quantized, Samples,
+    Atlas, Head, Images, LayerAtlas, LayoutQuality, Level, Palette, Pca, Quantized, Samples,
     TOP_ATTRIBUTIONS, Truth,
 };
 use crate::featurevis::{Icon, sheet};
@@ -33,6 +33,8 @@ pub(super) struct Draft<'a> {
     pub(super) layers: Vec<Arranged>,
     /// Icons per layer, level and cell.
     pub(super) icons: Vec<Vec<Vec<Option<Icon>>>>,
+    /// The linear end with its positions, once they are located.
+    pub(super) head: Option<Head>,
     /// Samples of each layer as the atlas holds them; they never change once made.
     samples: Vec<Samples>,
     truth: Option<Truth>,
@@ -60,6 +62,7 @@ impl<'a> Draft<'a> {
             grids,
             layers: Vec::new(),
             icons: Vec::new(),
+            head: None,
             samples: Vec::new(),
             truth,
         }
@@ -98,7 +101,7 @@ impl<'a> Draft<'a> {
             images,
             layers,
             truth: self.truth.clone(),
-            head: None,
+            head: self.head.clone(),
             complete,
         }))
     }
