@@ -11,7 +11,9 @@ pub(super) use network::InputArgs;
 #[cfg(feature = "build")]
 pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg};
 #[cfg(feature = "build")]
-pub(super) use patch::{CellArg, CornerArg, JudgeArg, PatchArgs, TestedNetworkArgs};
+pub(super) use patch::{
+    CellArg, CornerArg, JudgeArg, PatchArgs, ReportArgs, RetestArgs, TestedNetworkArgs,
+};
 use std::path::PathBuf;
 
 /// Explore what a convolutional network sees: build activation atlases and walk through them in the terminal
@@ -52,6 +54,10 @@ pub(super) enum Command {
     Locate(LocateArgs),
     #[cfg(feature = "build")]
     Patch(Box<PatchArgs>),
+    #[cfg(feature = "build")]
+    Report(ReportArgs),
+    #[cfg(feature = "build")]
+    Retest(Box<RetestArgs>),
     Export(ExportArgs),
     Info(InfoArgs),
     Doctor(DoctorArgs),
