@@ -1,6 +1,6 @@
 //! `atlascope patch`: is a feature used by the model?
 
-mod claims;
+pub(super) mod claims;
 mod tell;
 
 use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
@@ -268,11 +268,15 @@ fn of_picture(
         score: None,
         q: None,
         exemplars: Vec::new(),
+        with: Vec::new(),
+        without: Vec::new(),
     };
     let mut provenance = tester::provenance(&lab, &options);
     provenance.ratio = Some(args.ratio.unwrap_or(PICTURE_RATIO));
+    let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
     let mut claim = Claim {
         subject,
+        pairs: pairs.iter().map(|pair| pair.told(&lab)).collect(),
         verdict: verdict(&[pasted.estimate]),
         estimates: vec![pasted.estimate],
         sweep: Vec::new(),
@@ -283,7 +287,6 @@ fn of_picture(
     let wished = format!("--patch {}", tell::quoted(&path.display().to_string()));
     finish(args, &mut lab, (&paste, &pasted), &mut claim, &wished)?;
     notes.extend(skipped(&lab));
-    let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
     Ok(Outcome {
         claim,
         pieces: paste.pieces,
