@@ -6,6 +6,7 @@
 
 mod cells;
 mod chance;
+pub mod claim;
 mod columns;
 mod components;
 mod context;

@@ -3,12 +3,18 @@
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 #[cfg(feature = "build")]
 mod network;
+#[cfg(feature = "build")]
+mod patch;
 mod suspects;
 
 #[cfg(all(feature = "build", feature = "explore"))]
 pub(super) use network::InputArgs;
 #[cfg(feature = "build")]
 pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg};
+#[cfg(feature = "build")]
+pub(super) use patch::{
+    CellArg, CornerArg, JudgeArg, PatchArgs, ReportArgs, RetestArgs, TestedNetworkArgs,
+};
 use std::path::PathBuf;
 pub(super) use suspects::{KindArg, SuspectsArgs};
 
@@ -49,7 +55,13 @@ pub(super) enum Command {
     Show(ShowArgs),
     #[cfg(feature = "explore")]
     Locate(LocateArgs),
+    #[cfg(feature = "build")]
+    Patch(Box<PatchArgs>),
     Suspects(SuspectsArgs),
+    #[cfg(feature = "build")]
+    Report(ReportArgs),
+    #[cfg(feature = "build")]
+    Retest(Box<RetestArgs>),
     Export(ExportArgs),
     Info(InfoArgs),
     Doctor(DoctorArgs),
