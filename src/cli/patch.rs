@@ -17,6 +17,7 @@ use crate::network::Network;
 use crate::suspects::claim::{Claim, Judgement, Method, Subject, Tester as _, verdict};
 use crate::suspects::{Candidate, Place};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A picture of the user's is pasted at this share of the input's side unless told, as in lucid's notebook.
@@ -256,21 +257,7 @@ fn of_picture(
     };
     let pasted = paste::paste(&mut lab, &paste, &mut |_| ControlFlow::Continue(()))
         .map_err(|error| moved(error.to_string()))?;
-    let class = &lab.network().classes[usize::from(target)];
-    let subject = Subject {
-        kind: None,
-        cell: None,
-        picture: Some(path.display().to_string()),
-        class: class.id.clone(),
-        class_name: class.name().to_owned(),
-        other: None,
-        component: None,
-        score: None,
-        q: None,
-        exemplars: Vec::new(),
-        with: Vec::new(),
-        without: Vec::new(),
-    };
+    let subject = picture_subject(&lab, target, path);
     let mut provenance = tester::provenance(&lab, &options);
     provenance.ratio = Some(args.ratio.unwrap_or(PICTURE_RATIO));
     let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
@@ -293,6 +280,25 @@ fn of_picture(
         pairs,
         notes,
     })
+}
+
+/// What a claim about a picture is about.
+fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
+    let class = &lab.network().classes[usize::from(target)];
+    Subject {
+        kind: None,
+        cell: None,
+        picture: Some(path.display().to_string()),
+        class: class.id.clone(),
+        class_name: class.name().to_owned(),
+        other: None,
+        component: None,
+        score: None,
+        q: None,
+        exemplars: Vec::new(),
+        with: Vec::new(),
+        without: Vec::new(),
+    }
 }
 
 /// The sweep behind the verdict, the person's judgement, and the command.

@@ -227,7 +227,11 @@ fn number(value: f32) -> String {
         return if value > 0.0 { "∞" } else { "−∞" }.to_owned();
     }
     let text = format!("{value:.1}");
-    let text = if text == "-0.0" { "0.0" } else { &text };
+    let text = match text.as_str() {
+        "0.0" | "-0.0" if value.abs() >= 0.005 => format!("{value:.2}"),
+        "-0.0" => "0.0".to_owned(),
+        _ => text,
+    };
     text.replace('-', "−")
 }
 
