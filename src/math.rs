@@ -4,6 +4,7 @@
 //! order that does not depend on the number of threads, so every result is reproducible.
 
 pub mod eigen;
+pub mod kmeans;
 pub mod moments;
 pub mod pca;
 mod percentile;

@@ -22,6 +22,7 @@ fn job<'a>(network: &'a Network, set: &'a dyn ImageSet, layers: &[&str]) -> Job<
     let recipe = Recipe {
         network: network.name.clone(),
         weights_sha256: network.weights_sha256.clone(),
+        input: None,
         sources: vec![Source {
             name: set.name().to_owned(),
             path: None,

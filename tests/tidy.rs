@@ -38,6 +38,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "progress",
         ],
     ),
+    (
+        "causal",
+        &["atlas", "math", "network", "images", "progress", "suspects"],
+    ),
     ("hub", &["progress"]),
     ("graphics", &[]),
     // Photographs behind the cells are read by the same decoder as a build reads them, scenes drawn again.
@@ -48,6 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "atlas",
             "binning",
+            "causal",
             "collect",
             "config",
             "explorer",
@@ -62,6 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pipeline",
             "progress",
             "store",
+            "suspects",
             "train",
         ],
     ),
