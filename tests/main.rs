@@ -21,5 +21,6 @@ mod prebuilt;
 mod store;
 mod support;
 mod suspects;
+mod terminals;
 mod tidy;
 mod world;
