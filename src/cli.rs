@@ -5,6 +5,8 @@
 mod args;
 #[cfg(feature = "build")]
 mod build;
+#[cfg(feature = "build")]
+mod classes;
 mod completions;
 #[cfg(all(feature = "build", feature = "explore"))]
 mod demo;
@@ -39,6 +41,7 @@ mod pull;
 mod remember;
 #[cfg(feature = "explore")]
 mod show;
+mod suspects;
 #[cfg(feature = "build")]
 mod train_demo;
 
@@ -87,6 +90,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Show(args) => show::run(&args),
         #[cfg(feature = "build")]
         Command::Patch(args) => patch::run(&args),
+        Command::Suspects(args) => suspects::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Doctor(args) => doctor::run(&args),

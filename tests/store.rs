@@ -468,6 +468,44 @@ fn python() -> Option<std::ffi::OsString> {
     None
 }
 
+fn close(told: &serde_json::Value, key: &str, ours: f64) {
+    let theirs = told[key].as_f64().unwrap();
+    assert!(
+        (theirs - ours).abs() <= 1e-4 * ours.abs().max(1.0),
+        "{key}: {theirs} there, {ours} here"
+    );
+}
+
+/// What the script told of the head against what was written.
+fn python_reads_the_head(told: &serde_json::Value, head: &atlascope::atlas::Head) {
+    let close = |key: &str, ours: f64| close(told, key, ours);
+    assert_eq!(told["head_layer"], head.layer.as_str());
+    let bias: f64 = head.bias.iter().map(|&v| f64::from(v)).sum();
+    close("logits", {
+        let logit = |idx: usize| {
+            let pooled = ndarray::Array1::from(head.pooled.row(idx));
+            head.weights.mapv(f32::from).dot(&pooled).sum()
+        };
+        (0..60).map(|idx| f64::from(logit(idx)) + bias).sum()
+    });
+    let clusters = |idx: usize| head.position_clusters.row(idx);
+    close(
+        "position_clusters",
+        (0..60)
+            .map(|idx| clusters(idx).iter().map(|&c| f64::from(c)).sum::<f64>())
+            .sum(),
+    );
+    for (key, table) in [
+        ("position_cosines", &head.position_cosines),
+        ("position_norms", &head.position_norms),
+    ] {
+        close(
+            key,
+            (0..60).flat_map(|idx| table.row(idx)).map(f64::from).sum(),
+        );
+    }
+}
+
 #[test]
 fn python_reads_the_same_numbers() {
     let Some(python) = python() else { return };
@@ -490,13 +528,7 @@ fn python_reads_the_same_numbers() {
     let layer = &made.layers[0];
     let level = &layer.levels[1];
     let samples = &layer.samples;
-    let close = |key: &str, ours: f64| {
-        let theirs = told[key].as_f64().unwrap();
-        assert!(
-            (theirs - ours).abs() <= 1e-4 * ours.abs().max(1.0),
-            "{key}: {theirs} there, {ours} here"
-        );
-    };
+    let close = |key: &str, ours: f64| close(&told, key, ours);
     assert_eq!(told["n_samples"], 300);
     assert_eq!(told["n_images"], 60);
     assert_eq!(told["grids"], serde_json::json!([4, 6]));
@@ -548,32 +580,7 @@ fn python_reads_the_same_numbers() {
             .map(f64::from)
             .sum(),
     );
-    let head = made.head.as_ref().unwrap();
-    assert_eq!(told["head_layer"], head.layer.as_str());
-    let bias: f64 = head.bias.iter().map(|&v| f64::from(v)).sum();
-    close("logits", {
-        let logit = |idx: usize| {
-            let pooled = ndarray::Array1::from(head.pooled.row(idx));
-            head.weights.mapv(f32::from).dot(&pooled).sum()
-        };
-        (0..60).map(|idx| f64::from(logit(idx)) + bias).sum()
-    });
-    let clusters = |idx: usize| head.position_clusters.row(idx);
-    close(
-        "position_clusters",
-        (0..60)
-            .map(|idx| clusters(idx).iter().map(|&c| f64::from(c)).sum::<f64>())
-            .sum(),
-    );
-    for (key, table) in [
-        ("position_cosines", &head.position_cosines),
-        ("position_norms", &head.position_norms),
-    ] {
-        close(
-            key,
-            (0..60).flat_map(|idx| table.row(idx)).map(f64::from).sum(),
-        );
-    }
+    python_reads_the_head(&told, made.head.as_ref().unwrap());
     assert!(told["head"].as_str().unwrap().contains("n_samples"));
     assert_eq!(told["tile_is_png"], true);
 }

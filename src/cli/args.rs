@@ -5,6 +5,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 mod network;
 #[cfg(feature = "build")]
 mod patch;
+mod suspects;
 
 #[cfg(all(feature = "build", feature = "explore"))]
 pub(super) use network::InputArgs;
@@ -13,6 +14,7 @@ pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeA
 #[cfg(feature = "build")]
 pub(super) use patch::{CellArg, CornerArg, JudgeArg, PatchArgs, TestedNetworkArgs};
 use std::path::PathBuf;
+pub(super) use suspects::{KindArg, SuspectsArgs};
 
 /// Explore what a convolutional network sees: build activation atlases and walk through them in the terminal
 #[derive(Debug, Parser)]
@@ -30,6 +32,7 @@ const EXAMPLES: &str = "Examples:
   atlascope layers --network model.onnx
   atlascope explore my.atlas         also while `build` is still running: explore my.atlas.part
   atlascope show my.atlas --cell 12,7
+  atlascope suspects my.atlas        candidates for spurious correlations
   atlascope doctor                   what this terminal can draw, and why";
 
 #[derive(Debug, Subcommand)]
@@ -52,6 +55,7 @@ pub(super) enum Command {
     Locate(LocateArgs),
     #[cfg(feature = "build")]
     Patch(Box<PatchArgs>),
+    Suspects(SuspectsArgs),
     Export(ExportArgs),
     Info(InfoArgs),
     Doctor(DoctorArgs),

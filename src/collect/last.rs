@@ -67,7 +67,7 @@ pub(super) fn collect(
         Ok((pooled, kept))
     };
     let size = (depth * n_positions).max(1);
-    let parts: Result<Vec<(Vec<f32>, Vec<f32>)>, CollectError> =
+    let parts: Result<Vec<_>, CollectError> =
         values.par_chunks(size).enumerate().map(one).collect();
     let (pooled, kept): (Vec<_>, Vec<_>) = parts?.into_iter().unzip();
     let table = |values: Vec<f32>, n: usize| {

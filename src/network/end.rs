@@ -73,7 +73,7 @@ impl Network {
             let mut error = share;
             if share <= TOLERANCE {
                 let (weights, bias) = probe.weights().map_err(failed)?;
-                error = probe.error_of(&weights, &bias).map_err(failed)?;
+                error = probe.error_of(&weights, &bias);
                 if error <= TOLERANCE {
                     found = Some(LinearEnd {
                         layer,
@@ -178,8 +178,8 @@ impl<'a> Probe<'a> {
         Ok((weights, bias))
     }
 
-    fn error_of(&self, weights: &Array2<f32>, bias: &Array1<f32>) -> Result<f32> {
-        Ok(self.share(&(self.means.dot(&weights.t()) + bias), &self.truth))
+    fn error_of(&self, weights: &Array2<f32>, bias: &Array1<f32>) -> f32 {
+        self.share(&(self.means.dot(&weights.t()) + bias), &self.truth)
     }
 
     /// Largest difference as a share of the largest logit; infinite where something is not a number.
