@@ -15,6 +15,7 @@ use super::photographs::{CropRequest, Exemplar, Gallery};
 use super::pictures::TileKeys;
 use super::search::{Purpose, Search};
 use super::session::Session;
+use super::suspects::Board;
 use super::worker::Located;
 use crate::atlas::{Atlas, LayerAtlas, Level};
 use crate::graphics::Protocol;
@@ -98,6 +99,12 @@ pub enum PromptKind {
     Locate,
     /// A cell to go to.
     GoTo,
+    /// Words that suspects must match.
+    Filter,
+    /// A picture to test.
+    Patch,
+    /// A note on a suspect.
+    Opinion,
 }
 
 /// A marked cell.
@@ -276,6 +283,8 @@ pub struct State {
     pub grip: Option<Grip>,
     /// The session that was restored.
     pub restored: Option<Session>,
+    /// The suspects pane.
+    pub suspects: Board,
 }
 
 impl State {
@@ -332,6 +341,7 @@ impl State {
             told: 0,
             grip: None,
             restored: None,
+            suspects: Board::default(),
         }
     }
 
@@ -432,6 +442,7 @@ impl State {
             Some(Overlay::Search(_) | Overlay::Palette(_) | Overlay::Prompt(_)) => Mode::Line,
             Some(Overlay::Photos { .. }) => Mode::Photos,
             Some(Overlay::Help { .. }) => Mode::Help,
+            None if self.suspects.open && self.atlas.is_some() => Mode::Suspects,
             None => Mode::Map,
         }
     }
@@ -547,6 +558,7 @@ impl State {
             icon: self.screen.has_pictures(),
             exemplars: self.screen.has_pictures() && self.has_photographs(),
             strip: self.has_strip(),
+            list: self.suspects.open && self.atlas.is_some(),
         };
         Panes::of(columns, rows, cell_pixels, wanted)
     }

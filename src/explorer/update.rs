@@ -8,12 +8,14 @@ mod news;
 mod photos;
 mod pointer;
 mod settle;
+mod suspects;
 mod travel;
 mod zoom;
 
 pub use classes::colour_by;
 pub use marks::go_to_link;
 pub use news::replace_atlas;
+pub(super) use suspects::{claims, restore as restore_claims};
 pub use zoom::set_cell_rows;
 
 use super::action::{Action, Effect, Message};
@@ -133,6 +135,30 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::Clear
         | Action::Undo
         | Action::RedoView => classes::act(state, action),
+        Action::Suspects
+        | Action::SuspectDown
+        | Action::SuspectUp
+        | Action::SuspectPageDown
+        | Action::SuspectPageUp
+        | Action::SuspectFirst
+        | Action::SuspectLast
+        | Action::SuspectColumnLeft
+        | Action::SuspectColumnRight
+        | Action::SuspectSort
+        | Action::SuspectExplain
+        | Action::SuspectColour
+        | Action::SuspectFilter
+        | Action::SuspectMultiUse
+        | Action::SuspectContrast
+        | Action::SuspectTest
+        | Action::SuspectPatch
+        | Action::JudgeCore
+        | Action::JudgeShortcut
+        | Action::JudgeUnsure
+        | Action::SuspectNote
+        | Action::SuspectReport
+        | Action::SuspectBack
+        | Action::SuspectClose => return suspects::act(state, action),
         Action::Mark | Action::NextMark | Action::PreviousMark | Action::Back => {
             marks::act(state, action);
         }
