@@ -3,7 +3,7 @@
 //! Clean logits of backgrounds and logits under control crops do not depend on the feature that is tested, so they are
 //! computed once for each background and kept.
 
-use super::pixels::{self, Corner};
+use super::pixels;
 use super::{Album, CausalError, Result};
 use crate::atlas::ClassId;
 use crate::math::rng::{Rng, mix};
@@ -37,17 +37,14 @@ pub type Logits = Arc<Vec<f32>>;
 struct ControlKey {
     background: u32,
     source: u32,
-    window: [u32; 3],
-    size: (u32, u32),
-    corner: Corner,
+    spot: Spot,
 }
 
 /// Noise on a background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct NoiseKey {
     background: u32,
-    size: (u32, u32),
-    corner: Corner,
+    spot: Spot,
 }
 
 /// Where and how large something is pasted.
@@ -55,8 +52,8 @@ struct NoiseKey {
 pub struct Spot {
     /// Width and height in pixels.
     pub size: (u32, u32),
-    /// The corner.
-    pub corner: Corner,
+    /// Left and top.
+    pub at: (u32, u32),
 }
 
 /// A network with photographs and what was computed of them.
@@ -318,32 +315,26 @@ impl Lab {
         }
     }
 
-    /// A natural control for background `idx`: a crop of the same share of another photograph, at a random place. The
-    /// same for every feature, unless it would show one of the classes of `avoid`.
+    /// A natural control for a background: a crop of another photograph from the place that it is pasted at. The same
+    /// for every feature, unless it would show one of the classes of `avoid`.
     fn draw_control(
         &self,
-        idx: u32,
+        (background, spot): (u32, Spot),
         avoid: &[ClassId],
-        spot: Spot,
         round: u32,
     ) -> Option<ControlKey> {
-        let stream = mix((u64::from(idx) << 16) | u64::from(round));
+        let stream = mix((u64::from(background) << 16) | u64::from(round));
         let mut rng = Rng::stream(self.seed, stream);
-        let side = spot.size.0.max(spot.size.1).min(self.side());
         for _ in 0..CONTROL_TRIES {
             let source = self.order[rng.below(self.order.len())];
-            let most = (self.side() - side) as usize + 1;
-            let window = [rng.below(most) as u32, rng.below(most) as u32, side];
-            let bad = source == idx
+            let bad = source == background
                 || self.unreadable.contains_key(&source)
                 || self.album.shows(source, avoid);
             if !bad {
                 return Some(ControlKey {
-                    background: idx,
+                    background,
                     source,
-                    window,
-                    size: spot.size,
-                    corner: spot.corner,
+                    spot,
                 });
             }
         }
@@ -353,14 +344,13 @@ impl Lab {
     /// Controls for all backgrounds, whose photographs are read.
     fn draw_controls(
         &mut self,
-        backgrounds: &[u32],
+        backgrounds: &[(u32, Spot)],
         avoid: &[ClassId],
-        spot: Spot,
         round: u32,
     ) -> Vec<Option<ControlKey>> {
         // What cannot be read is known after the first look and is not drawn in the second.
         for _ in 0..CONTROL_TRIES {
-            let draw = |&idx: &u32| self.draw_control(idx, avoid, spot, round);
+            let draw = |&at: &(u32, Spot)| self.draw_control(at, avoid, round);
             let keys: Vec<Option<ControlKey>> = backgrounds.iter().map(draw).collect();
             let fresh = |key: &&ControlKey| !self.controls.contains_key(key);
             let sources = keys.iter().flatten().filter(fresh).map(|key| key.source);
@@ -378,12 +368,11 @@ impl Lab {
     /// Those of [`Self::run`].
     pub fn control(
         &mut self,
-        backgrounds: &[u32],
+        backgrounds: &[(u32, Spot)],
         avoid: &[ClassId],
-        spot: Spot,
         round: u32,
     ) -> Result<Vec<Option<Logits>>> {
-        let keys = self.draw_controls(backgrounds, avoid, spot, round);
+        let keys = self.draw_controls(backgrounds, avoid, round);
         let mut missing = Vec::new();
         let mut squares = Vec::new();
         for key in keys.iter().flatten() {
@@ -392,20 +381,20 @@ impl Lab {
             }
             let source = self.square(key.source)?;
             let background = self.square(key.background)?;
-            let mut piece = pixels::cut(&source, key.window);
-            let (width, height) = spot.size;
-            if piece.dimensions() != spot.size {
-                piece = image::imageops::crop_imm(&piece, 0, 0, width, height).to_image();
-            }
-            squares.push(pixels::paste(&background, &piece, spot.corner));
+            let Spot {
+                size: (width, height),
+                at: (x, y),
+            } = key.spot;
+            let piece = image::imageops::crop_imm(&*source, x, y, width, height).to_image();
+            squares.push(pixels::paste(&background, &piece, key.spot.at));
             missing.push(*key);
         }
         let rows = self.run(&squares)?;
         if self.controls.len() + missing.len() > CONTROLS {
-            self.controls.clear();
+            let kept: HashSet<&ControlKey> = keys.iter().flatten().collect();
+            self.controls.retain(|key, _| kept.contains(key));
         }
-        let fresh: HashMap<ControlKey, Logits> = missing.into_iter().zip(rows).collect();
-        self.controls.extend(fresh);
+        self.controls.extend(missing.into_iter().zip(rows));
         Ok(keys
             .iter()
             .map(|key| self.controls.get(key.as_ref()?).cloned())
@@ -416,33 +405,29 @@ impl Lab {
     ///
     /// # Errors
     /// Those of [`Self::run`].
-    pub fn noise(&mut self, backgrounds: &[u32], spot: Spot) -> Result<Vec<Logits>> {
-        let key = |background: u32| NoiseKey {
-            background,
-            size: spot.size,
-            corner: spot.corner,
-        };
+    pub fn noise(&mut self, backgrounds: &[(u32, Spot)]) -> Result<Vec<Logits>> {
+        let key = |&(background, spot): &(u32, Spot)| NoiseKey { background, spot };
         let mut squares = Vec::new();
         let mut missing = Vec::new();
-        for &idx in backgrounds {
-            if self.noises.contains_key(&key(idx)) {
+        for at @ (idx, spot) in backgrounds {
+            if self.noises.contains_key(&key(at)) {
                 continue;
             }
-            let mut rng = Rng::stream(self.seed, mix(u64::from(idx) | 1 << 40));
+            let mut rng = Rng::stream(self.seed, mix(u64::from(*idx) | 1 << 40));
             let piece = pixels::noise(spot.size.0, spot.size.1, &mut rng);
-            squares.push(pixels::paste(&*self.square(idx)?, &piece, spot.corner));
-            missing.push(key(idx));
+            squares.push(pixels::paste(&*self.square(*idx)?, &piece, spot.at));
+            missing.push(key(at));
         }
         let rows = self.run(&squares)?;
         if self.noises.len() + missing.len() > CONTROLS {
-            self.noises.clear();
+            let kept: HashSet<NoiseKey> = backgrounds.iter().map(key).collect();
+            self.noises.retain(|key, _| kept.contains(key));
         }
-        let fresh: Vec<(NoiseKey, Logits)> = missing.into_iter().zip(rows).collect();
-        self.noises.extend(fresh);
+        self.noises.extend(missing.into_iter().zip(rows));
         let found = backgrounds
             .iter()
-            .filter_map(|&idx| self.noises.get(&key(idx)).cloned());
-        Ok(found.collect())
+            .map(|at| self.noises.get(&key(at)).cloned());
+        Ok(found.flatten().collect())
     }
 
     /// Side of the crop that shows what a position of the layer responds to, in pixels of the input: the square around

@@ -7,7 +7,8 @@
 
 use super::lab::{Lab, Logits, Spot, centred, predicted};
 use super::pixels::{self, Corner};
-use super::{CausalError, Result, statistics};
+use super::statistics::{self, Unit};
+use super::{CausalError, Result};
 use crate::atlas::ClassId;
 use crate::suspects::claim::{Controls, Estimate, Method};
 use image::RgbImage;
@@ -21,6 +22,25 @@ const EARLIEST: usize = 16;
 /// Pieces on each background at most; more than one only while the interval is not clear.
 const ROUNDS: u32 = 3;
 
+/// Something to paste.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// In the size of the paste.
+    pub picture: RgbImage,
+    /// Left and top of the place that it was cut from; none for a picture that comes from nowhere.
+    pub from: Option<(u32, u32)>,
+}
+
+/// Where pieces are pasted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// Where each was cut from, or in the left upper corner. Networks whose borders are padded know places, and a mark
+    /// that always stands in one corner may be looked for only there.
+    Own,
+    /// All in one corner.
+    Corner(Corner),
+}
+
 /// What is pasted, and on what.
 #[derive(Debug, Clone)]
 pub struct Paste {
@@ -32,10 +52,10 @@ pub struct Paste {
     pub avoid: Vec<ClassId>,
     /// Photographs that are no background: those that the pieces come from.
     pub without: HashSet<u32>,
-    /// What is pasted, in turns, in the size of the paste.
-    pub pieces: Vec<RgbImage>,
+    /// What is pasted, in turns.
+    pub pieces: Vec<Piece>,
     /// Where.
-    pub corner: Corner,
+    pub at: At,
     /// Number of backgrounds.
     pub n: usize,
     /// Whether to stop as soon as the interval is clear.
@@ -47,6 +67,8 @@ pub struct Paste {
 pub struct Trial {
     /// The photograph.
     pub background: u32,
+    /// Which pieces were pasted on it.
+    pub pieces: Vec<usize>,
     /// As it is.
     pub clean: Logits,
     /// With each piece that was pasted on it.
@@ -57,52 +79,47 @@ pub struct Trial {
     pub noise: Option<Logits>,
 }
 
-impl Trial {
-    /// Mean change of the centred logit under `others`.
-    fn change(&self, others: &[Logits], class: ClassId) -> f32 {
-        let clean = centred(&self.clean, class);
-        let changes = others.iter().map(|logits| centred(logits, class) - clean);
-        changes.sum::<f32>() / others.len().max(1) as f32
+/// Changes of the centred logit under what was put on the backgrounds, and under the controls.
+fn changes(trials: &[Trial], target: ClassId) -> (Vec<Unit>, Vec<Unit>) {
+    let (mut own, mut controls) = (Vec::new(), Vec::new());
+    for (background, trial) in trials.iter().enumerate() {
+        let clean = centred(&trial.clean, target);
+        let unit = |piece: usize, logits: &Logits| Unit {
+            background,
+            piece,
+            value: centred(logits, target) - clean,
+        };
+        let pasted = trial.pieces.iter().zip(&trial.pasted);
+        own.extend(pasted.map(|(&piece, logits)| unit(piece, logits)));
+        controls.extend(trial.controls.iter().map(|logits| unit(0, logits)));
     }
+    (own, controls)
 }
 
 /// Tells what the trials say.
 pub fn estimate(method: Method, target: ClassId, trials: &[Trial], seed: u64) -> Estimate {
-    let own: Vec<f32> = trials.iter().map(|t| t.change(&t.pasted, target)).collect();
-    let with_control = trials.iter().filter(|t| !t.controls.is_empty());
-    let controls: Vec<f32> = with_control
-        .map(|t| t.change(&t.controls, target))
-        .collect();
-    let contrast = contrast(trials, target);
+    let (own, controls) = changes(trials, target);
+    let compared = statistics::compare(&own, &controls, seed);
     let noise: Vec<f32> = trials
         .iter()
-        .filter_map(|t| Some(t.change(std::slice::from_ref(t.noise.as_ref()?), target)))
+        .filter_map(|t| Some(centred(t.noise.as_ref()?, target) - centred(&t.clean, target)))
         .collect();
     let first_is = |logits: &[Logits]| logits.first().is_some_and(|l| predicted(l) == target);
-    let delta = statistics::bootstrap(&own, seed);
-    let control = statistics::bootstrap(&controls, seed);
     Estimate {
         method,
-        delta: delta.mean,
-        ci: delta.ci,
+        delta: compared.own.mean,
+        ci: compared.own.ci,
         controls: Controls {
-            delta: control.mean,
-            ci: control.ci,
+            delta: compared.controls.mean,
+            ci: compared.controls.ci,
             noise: (!noise.is_empty()).then(|| statistics::mean(&noise) as f32),
         },
-        contrast: statistics::bootstrap(&contrast, seed).ci,
+        contrast: compared.contrast.ci,
         n: trials.len() as u32,
         flips: trials.iter().filter(|t| first_is(&t.pasted)).count() as u32,
         best_flips: None,
         done: false,
     }
-}
-
-/// Per background the change less that of its controls.
-fn contrast(trials: &[Trial], target: ClassId) -> Vec<f32> {
-    let of = |t: &Trial| t.change(&t.pasted, target) - t.change(&t.controls, target);
-    let with_control = trials.iter().filter(|t| !t.controls.is_empty());
-    with_control.map(of).collect()
 }
 
 /// What a paste gave.
@@ -124,24 +141,20 @@ pub fn paste(
     paste: &Paste,
     tell: &mut dyn FnMut(&Estimate) -> ControlFlow<()>,
 ) -> Result<Pasted> {
-    let Some(first) = paste.pieces.first() else {
+    if paste.pieces.is_empty() {
         return Err(CausalError::TooFew {
             what: "to paste".to_owned(),
             found: 0,
             needed: 1,
         });
-    };
+    }
     let seed = lab.seed();
-    let spot = Spot {
-        size: first.dimensions(),
-        corner: paste.corner,
-    };
     let mut trials: Vec<Trial> = Vec::new();
     let now = |trials: &[Trial]| estimate(paste.method, paste.target, trials, seed);
     let clear = |trials: &[Trial]| {
-        paste.early
-            && trials.len() >= EARLIEST.min(paste.n)
-            && statistics::is_clear(&contrast(trials, paste.target))
+        let (own, controls) = changes(trials, paste.target);
+        let enough = paste.early && trials.len() >= EARLIEST.min(paste.n);
+        enough && statistics::compare(&own, &controls, seed).is_clear
     };
     let mut stopped = false;
     for n in [FIRST, EARLIEST, paste.n] {
@@ -154,7 +167,7 @@ pub fn paste(
         if fresh.is_empty() {
             break;
         }
-        trials.extend(begin(lab, paste, fresh, spot, trials.len())?);
+        trials.extend(begin(lab, paste, fresh, trials.len())?);
         stopped = tell(&now(&trials)).is_break();
     }
     if trials.is_empty() {
@@ -168,7 +181,7 @@ pub fn paste(
         if stopped || clear(&trials) {
             break;
         }
-        again(lab, paste, &mut trials, spot, round)?;
+        again(lab, paste, &mut trials, round)?;
         stopped = tell(&now(&trials)).is_break();
     }
     let mut estimate = now(&trials);
@@ -181,70 +194,90 @@ pub fn paste(
 }
 
 /// The first piece, control and noise on new backgrounds.
-fn begin(
-    lab: &mut Lab,
-    paste: &Paste,
-    backgrounds: &[u32],
-    spot: Spot,
-    offset: usize,
-) -> Result<Vec<Trial>> {
+fn begin(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], offset: usize) -> Result<Vec<Trial>> {
+    let spots = paste.spots(lab.side(), backgrounds, offset);
     let clean = lab.clean(backgrounds)?;
-    let squares = lab_squares(lab, backgrounds)?;
-    let pasted = lab.run(&pasted_squares(squares, paste, offset))?;
-    let controls = lab.control(backgrounds, &paste.avoid, spot, 0)?;
-    let noise = lab.noise(backgrounds, spot)?;
-    let rows = backgrounds
-        .iter()
-        .zip(clean)
-        .zip(pasted.into_iter().zip(controls));
-    Ok(rows
-        .zip(noise)
-        .filter_map(|(((&background, clean), (pasted, control)), noise)| {
-            Some(Trial {
+    let pasted = paste.run(lab, backgrounds, offset)?;
+    let controls = lab.control(&spots, &paste.avoid, 0)?;
+    let noise = lab.noise(&spots)?;
+    let mut trials = Vec::with_capacity(backgrounds.len());
+    for (at, &background) in backgrounds.iter().enumerate() {
+        if let Some(clean) = clean[at].clone() {
+            trials.push(Trial {
                 background,
-                clean: clean?,
-                pasted: vec![pasted],
-                controls: control.into_iter().collect(),
-                noise: Some(noise),
-            })
-        })
-        .collect())
+                pieces: vec![paste.piece(at + offset)],
+                clean,
+                pasted: vec![pasted[at].clone()],
+                controls: controls[at].iter().cloned().collect(),
+                noise: noise.get(at).cloned(),
+            });
+        }
+    }
+    Ok(trials)
 }
 
 /// One more piece and control on the same backgrounds.
-fn again(lab: &mut Lab, paste: &Paste, trials: &mut [Trial], spot: Spot, round: u32) -> Result<()> {
+fn again(lab: &mut Lab, paste: &Paste, trials: &mut [Trial], round: u32) -> Result<()> {
     let backgrounds: Vec<u32> = trials.iter().map(|trial| trial.background).collect();
+    let offset = round as usize * (paste.pieces.len() / ROUNDS as usize).max(1);
     if paste.pieces.len() > 1 {
-        let offset = round as usize * (paste.pieces.len() / ROUNDS as usize).max(1);
-        let squares = pasted_squares(lab_squares(lab, &backgrounds)?, paste, offset);
-        for (trial, logits) in trials.iter_mut().zip(lab.run(&squares)?) {
+        let rows = paste.run(lab, &backgrounds, offset)?;
+        for (at, (trial, logits)) in trials.iter_mut().zip(rows).enumerate() {
             trial.pasted.push(logits);
+            trial.pieces.push(paste.piece(at + offset));
         }
     }
-    let controls = lab.control(&backgrounds, &paste.avoid, spot, round)?;
+    let spots = paste.spots(lab.side(), &backgrounds, offset);
+    let controls = lab.control(&spots, &paste.avoid, round)?;
     for (trial, control) in trials.iter_mut().zip(controls) {
         trial.controls.extend(control);
     }
     Ok(())
 }
 
-/// Squares of backgrounds that are known to be readable.
-fn lab_squares(lab: &mut Lab, backgrounds: &[u32]) -> Result<Vec<std::sync::Arc<RgbImage>>> {
-    lab.squares(backgrounds);
-    backgrounds.iter().map(|&idx| lab.square(idx)).collect()
-}
+impl Paste {
+    /// Which piece the background at this place of the list gets.
+    fn piece(&self, at: usize) -> usize {
+        at % self.pieces.len()
+    }
 
-fn pasted_squares(
-    squares: Vec<std::sync::Arc<RgbImage>>,
-    paste: &Paste,
-    offset: usize,
-) -> Vec<RgbImage> {
-    let pieces = paste
-        .pieces
-        .iter()
-        .cycle()
-        .skip(offset % paste.pieces.len());
-    let both = squares.into_iter().zip(pieces);
-    both.map(|(square, piece)| pixels::paste(&square, piece, paste.corner))
-        .collect()
+    /// Where a piece is pasted in a square of `side`.
+    pub fn place(&self, piece: &Piece, side: u32) -> (u32, u32) {
+        let corner = match self.at {
+            At::Own => Corner::TopLeft,
+            At::Corner(corner) => corner,
+        };
+        let own = piece.from.filter(|_| self.at == At::Own);
+        own.unwrap_or_else(|| corner.place(side, piece.picture.dimensions()))
+    }
+
+    /// Each background with the spot of its piece.
+    fn spots(&self, side: u32, backgrounds: &[u32], offset: usize) -> Vec<(u32, Spot)> {
+        let spot = |(at, &background): (usize, &u32)| {
+            let piece = &self.pieces[self.piece(at + offset)];
+            let spot = Spot {
+                size: piece.picture.dimensions(),
+                at: self.place(piece, side),
+            };
+            (background, spot)
+        };
+        backgrounds.iter().enumerate().map(spot).collect()
+    }
+
+    /// Logits of each background with its piece.
+    fn run(&self, lab: &mut Lab, backgrounds: &[u32], offset: usize) -> Result<Vec<Logits>> {
+        // All at once first, so that they are read in parallel.
+        lab.squares(backgrounds);
+        let mut squares = Vec::with_capacity(backgrounds.len());
+        for (at, &background) in backgrounds.iter().enumerate() {
+            let piece = &self.pieces[self.piece(at + offset)];
+            let place = self.place(piece, lab.side());
+            squares.push(pixels::paste(
+                &*lab.square(background)?,
+                &piece.picture,
+                place,
+            ));
+        }
+        lab.run(&squares)
+    }
 }

@@ -31,8 +31,19 @@ impl Corner {
         Corner::BottomRight,
     ];
 
+    /// The corner nearest to a point of a square of `side`.
+    pub fn nearest((x, y): (f32, f32), side: u32) -> Corner {
+        let middle = side as f32 / 2.0;
+        match (x < middle, y < middle) {
+            (true, true) => Corner::TopLeft,
+            (false, true) => Corner::TopRight,
+            (true, false) => Corner::BottomLeft,
+            (false, false) => Corner::BottomRight,
+        }
+    }
+
     /// Where the left upper corner of something of this size comes to lie in a square of `side`.
-    fn place(self, side: u32, (width, height): (u32, u32)) -> (u32, u32) {
+    pub fn place(self, side: u32, (width, height): (u32, u32)) -> (u32, u32) {
         let (right, below) = (side.saturating_sub(width), side.saturating_sub(height));
         match self {
             Corner::TopLeft => (0, 0),
@@ -107,9 +118,8 @@ pub fn scaled(picture: &RgbImage, longer: u32) -> RgbImage {
     imageops::resize(picture, width, height, FilterType::Triangle)
 }
 
-/// `square` with `piece` in a corner; what does not fit is left out.
-pub fn paste(square: &RgbImage, piece: &RgbImage, corner: Corner) -> RgbImage {
-    let (x, y) = corner.place(square.width(), piece.dimensions());
+/// `square` with `piece` at a place; what does not fit is left out.
+pub fn paste(square: &RgbImage, piece: &RgbImage, (x, y): (u32, u32)) -> RgbImage {
     let mut out = square.clone();
     imageops::replace(&mut out, piece, i64::from(x), i64::from(y));
     out
@@ -174,7 +184,7 @@ mod tests {
             .into_iter()
             .zip([(0, 0), (12, 0), (0, 14), (12, 14)])
         {
-            let out = paste(&square, &piece, corner);
+            let out = paste(&square, &piece, corner.place(16, (4, 2)));
             let set = out.pixels().filter(|pixel| pixel.0 == [9; 3]).count();
             assert_eq!(set, 8, "{corner:?}");
             assert_eq!(out.get_pixel(x, y).0, [9; 3]);
@@ -186,11 +196,9 @@ mod tests {
         assert_eq!(cut(&square, [5, 5, 6]).dimensions(), (6, 6));
         // Larger than the square: the left upper part of it is seen.
         let large = RgbImage::from_pixel(30, 30, Rgb([7; 3]));
-        assert!(
-            paste(&square, &large, Corner::BottomRight)
-                .pixels()
-                .all(|p| p.0 == [7; 3])
-        );
+        let out = paste(&square, &large, Corner::BottomRight.place(16, (30, 30)));
+        assert!(out.pixels().all(|p| p.0 == [7; 3]));
+        assert_eq!(Corner::nearest((3.0, 9.0), 16), Corner::BottomLeft);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Result;
 use super::lab::{Lab, predicted, probability};
-use super::paste::{Paste, Trial};
+use super::paste::{Paste, Piece, Trial};
 use super::pixels;
 use crate::atlas::ClassId;
 use image::imageops::{self, FilterType};
@@ -48,11 +48,12 @@ pub fn pairs(lab: &mut Lab, paste: &Paste, trials: &[Trial], n: usize) -> Result
     for (_, at) in order.into_iter().take(n) {
         let trial = &trials[at];
         let before = lab.square(trial.background)?;
-        let piece = &paste.pieces[at % paste.pieces.len()];
+        let piece = &paste.pieces[trial.pieces[0]];
+        let place = paste.place(piece, before.width());
         let (clean, pasted) = (&trial.clean, &trial.pasted[0]);
         pairs.push(Pair {
             background: trial.background,
-            after: pixels::paste(&before, piece, paste.corner),
+            after: pixels::paste(&before, &piece.picture, place),
             before: (*before).clone(),
             predicted: [predicted(clean), predicted(pasted)],
             probability: [clean, pasted].map(|logits| probability(logits, paste.target)),
@@ -62,7 +63,7 @@ pub fn pairs(lab: &mut Lab, paste: &Paste, trials: &[Trial], n: usize) -> Result
 }
 
 /// One picture of them all: the pieces in a row, below them each pair with its after on the right.
-pub fn sheet(pieces: &[RgbImage], pairs: &[Pair]) -> RgbImage {
+pub fn sheet(pieces: &[Piece], pairs: &[Pair]) -> RgbImage {
     let natural = pairs.first().map_or(0, |pair| pair.before.width());
     let side = natural.max(LEAST_SIDE);
     let across = 2 * (2 * side + GAP) + 3 * GAP;
@@ -74,7 +75,7 @@ pub fn sheet(pieces: &[RgbImage], pairs: &[Pair]) -> RgbImage {
     let mut out = RgbImage::from_pixel(across, height, Rgb([24; 3]));
     for (at, piece) in pieces.iter().take(PIECES).enumerate() {
         let x = GAP + at as u32 * (piece_side + GAP);
-        put(&mut out, piece, (x, GAP), piece_side);
+        put(&mut out, &piece.picture, (x, GAP), piece_side);
     }
     for (at, pair) in pairs.iter().enumerate() {
         let (col, row) = (at as u32 % 2, at as u32 / 2);
@@ -113,7 +114,10 @@ mod tests {
             predicted: [0, 1],
             probability: [0.0, 1.0],
         };
-        let piece = RgbImage::from_pixel(9, 9, Rgb([200, 0, 0]));
+        let piece = Piece {
+            picture: RgbImage::from_pixel(9, 9, Rgb([200, 0, 0])),
+            from: None,
+        };
         let sheet = sheet(&[piece], &[pair(50, 90), pair(60, 100), pair(70, 110)]);
         let count = |colour: [u8; 3]| sheet.pixels().filter(|p| p.0 == colour).count();
         for colour in [50u8, 60, 70, 90, 100, 110] {

@@ -64,16 +64,113 @@ fn t_quantile(freedom: usize) -> f64 {
         + (3.0 * z7 + 19.0 * z5 + 17.0 * z3 - 15.0 * Z) / (384.0 * v * v * v)
 }
 
-/// Whether differences are so far from zero that no further background is needed.
-pub fn is_clear(differences: &[f32]) -> bool {
-    let n = differences.len() as f64;
-    if n < 2.0 {
-        return false;
+/// A value that belongs to a background and a piece.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unit {
+    /// Number of the background.
+    pub background: usize,
+    /// Number of the piece; 0 where there is only one.
+    pub piece: usize,
+    /// What was measured.
+    pub value: f32,
+}
+
+/// Means of an intervention, of its controls and of their difference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Compared {
+    /// The intervention.
+    pub own: Mean,
+    /// Its controls.
+    pub controls: Mean,
+    /// The difference.
+    pub contrast: Mean,
+    /// Whether the difference is so far from zero that no further background is needed.
+    pub is_clear: bool,
+}
+
+/// Numbers drawn with replacement, as counts.
+fn counts(n: usize, rng: &mut Rng) -> Vec<f64> {
+    let mut counts = vec![0.0; n];
+    for _ in 0..n {
+        counts[rng.below(n)] += 1.0;
     }
-    let centre = mean(differences);
-    let squares = differences.iter().map(|&v| (f64::from(v) - centre).powi(2));
-    let error = (squares.sum::<f64>() / (n - 1.0) / n).sqrt();
-    centre.abs() > CLEAR * error.max(1e-9)
+    counts
+}
+
+/// Compares an intervention with its controls on the same backgrounds. Backgrounds and pieces are both samples, and
+/// each piece lies on several backgrounds, so both are resampled (Owen 2007, "The pigeonhole bootstrap"); every control
+/// is a piece of its own.
+pub fn compare(own: &[Unit], controls: &[Unit], seed: u64) -> Compared {
+    let count = |of: fn(&Unit) -> usize| own.iter().map(of).max().map_or(0, |most| most + 1);
+    let n_backgrounds = count(|unit| unit.background);
+    let n_pieces = count(|unit| unit.piece);
+    let weighted = |units: &[Unit], weight: &dyn Fn(&Unit) -> f64| {
+        let (mut sum, mut total) = (0.0, 0.0);
+        for unit in units {
+            let weight = weight(unit);
+            sum += weight * f64::from(unit.value);
+            total += weight;
+        }
+        (total > 0.0).then(|| sum / total)
+    };
+    let plain = |units: &[Unit]| weighted(units, &|_| 1.0).unwrap_or(0.0);
+    let centres = [plain(own), plain(controls), plain(own) - plain(controls)];
+    let smallest = if n_pieces > 1 {
+        n_backgrounds.min(n_pieces)
+    } else {
+        n_backgrounds
+    };
+    if smallest < 2 {
+        let mean = |centre: f64| Mean {
+            mean: centre as f32,
+            ci: [f32::MIN, f32::MAX],
+        };
+        return Compared {
+            own: mean(centres[0]),
+            controls: mean(centres[1]),
+            contrast: mean(centres[2]),
+            is_clear: false,
+        };
+    }
+    let mut rng = Rng::stream(seed, own.len() as u64);
+    let mut resampled: [Vec<f64>; 3] = Default::default();
+    for _ in 0..RESAMPLES {
+        let backgrounds = counts(n_backgrounds, &mut rng);
+        let pieces = counts(n_pieces, &mut rng);
+        let both = |unit: &Unit| backgrounds[unit.background] * pieces[unit.piece];
+        let one = |unit: &Unit| backgrounds.get(unit.background).copied().unwrap_or(0.0);
+        // A draw that leaves nothing says nothing.
+        let Some(own) = weighted(own, &both) else {
+            continue;
+        };
+        let controls = weighted(controls, &one).unwrap_or(0.0);
+        for (all, value) in resampled.iter_mut().zip([own, controls, own - controls]) {
+            all.push(value);
+        }
+    }
+    let widen = t_quantile(smallest - 1) / Z * (smallest as f64 / (smallest - 1) as f64).sqrt();
+    let mean = |which: usize| {
+        let mut means = resampled[which].clone();
+        means.sort_by(f64::total_cmp);
+        let (centre, n) = (centres[which], means.len());
+        let end = |at: usize| (centre + (means[at] - centre) * widen) as f32;
+        Mean {
+            mean: centre as f32,
+            ci: [end(n / 40), end(n - 1 - n / 40)],
+        }
+    };
+    let middle = resampled[2].iter().sum::<f64>() / resampled[2].len() as f64;
+    let squares = resampled[2]
+        .iter()
+        .map(|v| (v - middle).powi(2))
+        .sum::<f64>();
+    let error = (squares / resampled[2].len() as f64).sqrt() * widen;
+    Compared {
+        own: mean(0),
+        controls: mean(1),
+        contrast: mean(2),
+        is_clear: centres[2].abs() > CLEAR * error.max(1e-9),
+    }
 }
 
 /// The bootstrap of the difference of two means of independent groups.
@@ -127,9 +224,61 @@ mod tests {
         assert!(same.ci.iter().all(|v| (v - 2.0).abs() < 1e-6));
         let one = bootstrap(&[2.0], 1);
         assert!(one.ci[0] < -1e30 && one.ci[1] > 1e30);
-        assert!(is_clear(&[2.0, 2.1, 1.9, 2.0]));
-        assert!(!is_clear(&[2.0, -2.1, 1.9, -2.0]));
-        assert!(!is_clear(&[5.0]));
+    }
+
+    fn units(values: &[f32], n_pieces: usize) -> Vec<Unit> {
+        let unit = |(at, &value): (usize, &f32)| Unit {
+            background: at,
+            piece: at % n_pieces,
+            value,
+        };
+        values.iter().enumerate().map(unit).collect()
+    }
+
+    #[test]
+    fn a_difference_far_from_zero_is_clear() {
+        let none = units(&[0.0; 12], 1);
+        let far: Vec<f32> = (0..12).map(|at| 2.0 + 0.1 * (at % 3) as f32).collect();
+        let found = compare(&units(&far, 1), &none, 1);
+        assert!(found.is_clear && (found.contrast.mean - 2.1).abs() < 1e-6);
+        assert!(found.contrast.ci[0] > 2.0 && found.contrast.ci[1] < 2.2);
+        let mixed: Vec<f32> = (0..12)
+            .map(|at| if at % 2 == 0 { 2.0 } else { -1.0 })
+            .collect();
+        assert!(!compare(&units(&mixed, 1), &none, 1).is_clear);
+        let one = compare(&units(&[5.0], 1), &[], 1);
+        assert!(!one.is_clear && one.own.ci[0] < -1e30);
+    }
+
+    /// What varies from piece to piece counts: two pieces that differ give a wide interval on any number of backgrounds.
+    #[test]
+    fn pieces_are_resampled_too() {
+        let values: Vec<f32> = (0..60)
+            .map(|at| if at % 3 == 0 { 3.0 } else { 0.0 })
+            .collect();
+        let none = units(&[0.0; 60], 1);
+        let apart = compare(&units(&values, 3), &none, 1).contrast;
+        let together = compare(&units(&values, 1), &none, 1).contrast;
+        let width = |mean: Mean| mean.ci[1] - mean.ci[0];
+        assert!(
+            width(apart) > 3.0 * width(together),
+            "{apart:?} {together:?}"
+        );
+        // No more than 5 % of natural groups stand out by their pieces: 200 groups of 10 pieces on 32 backgrounds.
+        let mut rng = Rng::new(9);
+        let found = (0..200).filter(|&seed| {
+            let pieces: Vec<f32> = (0..10).map(|_| rng.normal()).collect();
+            let own: Vec<f32> = (0..32)
+                .map(|at| pieces[at % 10] + 0.5 * rng.normal())
+                .collect();
+            let others: Vec<f32> = (0..32).map(|_| rng.normal() + 0.5 * rng.normal()).collect();
+            compare(&units(&own, 10), &units(&others, 1), seed)
+                .contrast
+                .ci[0]
+                > 0.0
+        });
+        let n = found.count();
+        assert!(n <= 12, "{n} of 200");
     }
 
     #[test]

@@ -78,13 +78,18 @@ fn at_ratio(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], ratio: f32) -> Re
         runs = clean.len();
     } else {
         let pieces = paste.pieces.iter();
-        let pieces: Vec<_> = pieces.map(|piece| pixels::scaled(piece, longer)).collect();
+        let pieces: Vec<_> = pieces
+            .map(|piece| pixels::scaled(&piece.picture, longer))
+            .collect();
         let squares: Vec<_> = lab.squares(backgrounds).into_iter().flatten().collect();
         for corner in Corner::ALL {
             let pasted: Vec<_> = squares
                 .iter()
                 .zip(pieces.iter().cycle())
-                .map(|(square, piece)| pixels::paste(square, piece, corner))
+                .map(|(square, piece)| {
+                    let place = corner.place(square.width(), piece.dimensions());
+                    pixels::paste(square, piece, place)
+                })
                 .collect();
             for (at, logits) in lab.run(&pasted)?.iter().enumerate() {
                 changes[at] += (centred(logits, target) - centred(&clean[at], target)) / 4.0;
@@ -94,10 +99,14 @@ fn at_ratio(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], ratio: f32) -> Re
                     flipped.insert(backgrounds[at]);
                 }
             }
-            let size = pieces
-                .first()
-                .map_or((longer, longer), image::RgbImage::dimensions);
-            let others = lab.control(backgrounds, &paste.avoid, Spot { size, corner }, 0)?;
+            let spot = |(&background, piece): (&u32, &image::RgbImage)| {
+                let size = piece.dimensions();
+                let at = corner.place(lab.side(), size);
+                (background, Spot { size, at })
+            };
+            let spots = backgrounds.iter().zip(pieces.iter().cycle()).map(spot);
+            let spots: Vec<(u32, Spot)> = spots.collect();
+            let others = lab.control(&spots, &paste.avoid, 0)?;
             for (at, logits) in others.iter().enumerate() {
                 let Some(logits) = logits else { continue };
                 controls.push(centred(logits, target) - centred(&clean[at], target));

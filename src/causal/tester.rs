@@ -2,8 +2,8 @@
 
 use super::ablate::{Ablation, Ablator};
 use super::lab::Lab;
-use super::paste::{self, Paste, Pasted};
-use super::pixels::{self, Corner};
+use super::paste::{self, At, Paste, Pasted, Piece};
+use super::pixels;
 use super::transfer::{self, Transfer};
 use super::{Album, CausalError, Result};
 use crate::atlas::{Atlas, ClassId, LayerAtlas, Level};
@@ -13,7 +13,6 @@ use crate::suspects::claim::{
     Claim, Estimate, FEWEST, Method, Outcome, Provenance, Shown, Subject, verdict,
 };
 use crate::suspects::{Candidate, Exemplar, Kind, Place};
-use image::RgbImage;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -33,8 +32,8 @@ pub struct Options {
     pub n: usize,
     /// Longer side of what is pasted as a share of the picture's; `None` pastes a crop in its own size.
     pub ratio: Option<f32>,
-    /// Where.
-    pub corner: Corner,
+    /// Where crops are pasted.
+    pub at: At,
     /// Whether to stop as soon as the interval is clear.
     pub early: bool,
     /// Whether to remove the cell's direction as well.
@@ -60,7 +59,7 @@ impl Default for Options {
             seed: 0,
             n: 32,
             ratio: None,
-            corner: Corner::TopLeft,
+            at: At::Own,
             early: true,
             ablate: true,
             transfer: When::Needed,
@@ -428,14 +427,22 @@ fn crops(lab: &mut Lab, layer: &Layer, candidate: &Candidate, options: &Options)
     let longer = options
         .ratio
         .map(|ratio| (ratio * lab.side() as f32).round() as u32);
-    let pieces: Vec<RgbImage> = squares
+    let pieces: Vec<Piece> = squares
         .iter()
         .zip(&windows)
         .filter_map(|(square, (_, window))| {
-            let piece = pixels::cut(square.as_deref()?, *window);
-            Some(longer.map_or(piece.clone(), |longer| {
-                pixels::scaled(&piece, longer.max(1))
-            }))
+            let crop = pixels::cut(square.as_deref()?, *window);
+            Some(match longer {
+                // Of another size it has no place of its own.
+                Some(longer) => Piece {
+                    picture: pixels::scaled(&crop, longer.max(1)),
+                    from: None,
+                },
+                None => Piece {
+                    picture: crop,
+                    from: Some((window[0], window[1])),
+                },
+            })
         })
         .collect();
     if pieces.is_empty() {
@@ -453,7 +460,7 @@ fn crops(lab: &mut Lab, layer: &Layer, candidate: &Candidate, options: &Options)
             .collect(),
         without: images.into_iter().collect(),
         pieces,
-        corner: options.corner,
+        at: options.at,
         n: options.n,
         early: options.early,
     })

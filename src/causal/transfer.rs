@@ -100,6 +100,7 @@ pub fn transfer(
             rows.filter_map(|((&background, clean), (changed, control))| {
                 Some(Trial {
                     background,
+                    pieces: vec![0],
                     clean: clean?,
                     pasted: vec![changed],
                     controls: vec![control],

@@ -6,7 +6,7 @@ mod tell;
 use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
 use super::{Failure, build, networks, open, output};
 use crate::atlas::{Atlas, ClassId, class_called};
-use crate::causal::paste::{self, Paste, Pasted};
+use crate::causal::paste::{self, At, Paste, Pasted, Piece};
 use crate::causal::pixels::{self, Corner};
 use crate::causal::sheet::{self, Pair};
 use crate::causal::sweep::{self, RATIOS};
@@ -16,7 +16,6 @@ use crate::images;
 use crate::network::Network;
 use crate::suspects::claim::{Claim, Judgement, Method, Subject, Tester as _, verdict};
 use crate::suspects::{Candidate, Place};
-use image::RgbImage;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -28,7 +27,7 @@ const PAIRS: usize = 4;
 /// Everything that a run gave.
 struct Outcome {
     claim: Claim,
-    pieces: Vec<RgbImage>,
+    pieces: Vec<Piece>,
     pairs: Vec<Pair>,
     notes: Vec<String>,
 }
@@ -111,12 +110,13 @@ pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Ne
     Ok(network)
 }
 
-fn corner(corner: CornerArg) -> Corner {
+fn at(corner: CornerArg) -> At {
     match corner {
-        CornerArg::TopLeft => Corner::TopLeft,
-        CornerArg::TopRight => Corner::TopRight,
-        CornerArg::BottomLeft => Corner::BottomLeft,
-        CornerArg::BottomRight => Corner::BottomRight,
+        CornerArg::Own => At::Own,
+        CornerArg::TopLeft => At::Corner(Corner::TopLeft),
+        CornerArg::TopRight => At::Corner(Corner::TopRight),
+        CornerArg::BottomLeft => At::Corner(Corner::BottomLeft),
+        CornerArg::BottomRight => At::Corner(Corner::BottomRight),
     }
 }
 
@@ -125,7 +125,7 @@ fn options(args: &PatchArgs) -> Options {
         seed: args.seed,
         n: args.backgrounds as usize,
         ratio: args.ratio,
-        corner: corner(args.corner),
+        at: at(args.corner),
         early: !args.all,
         ablate: args.ablate,
         transfer: if args.transfer {
@@ -246,8 +246,11 @@ fn of_picture(
         target,
         avoid: vec![target],
         without: std::collections::HashSet::new(),
-        pieces: vec![pixels::scaled(&picture, longer.max(1.0) as u32)],
-        corner: options.corner,
+        pieces: vec![Piece {
+            picture: pixels::scaled(&picture, longer.max(1.0) as u32),
+            from: None,
+        }],
+        at: options.at,
         n: options.n,
         early: options.early,
     };

@@ -28,9 +28,11 @@ pub(crate) struct TestedNetworkArgs {
     pub(crate) input: InputArgs,
 }
 
-/// A corner of the picture.
+/// Where something is pasted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CornerArg {
+    /// Where each crop was cut from; left, above for a --patch
+    Own,
     /// Left, above
     TopLeft,
     /// Right, above
@@ -85,7 +87,7 @@ pub(crate) struct PatchArgs {
     #[arg(long, value_name = "SHARE", value_parser = parse_ratio)]
     pub(crate) ratio: Option<f32>,
     /// Where it is pasted
-    #[arg(long, value_enum, default_value_t = CornerArg::TopLeft)]
+    #[arg(long, value_enum, default_value_t = CornerArg::Own)]
     pub(crate) corner: CornerArg,
     /// Images that it is pasted on
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(4..=4096))]

@@ -149,7 +149,7 @@ pub(super) fn command(args: &PatchArgs, subject: &Subject, wished: &str) -> Stri
     if let Some(ratio) = args.ratio {
         let _ = write!(text, " --ratio {ratio}");
     }
-    if args.corner != super::CornerArg::TopLeft {
+    if args.corner != super::CornerArg::Own {
         use clap::ValueEnum as _;
         let name = args.corner.to_possible_value();
         let _ = write!(
