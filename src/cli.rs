@@ -11,6 +11,8 @@ mod completions;
 #[cfg(all(feature = "build", feature = "explore"))]
 mod demo;
 mod doctor;
+#[cfg(all(feature = "build", feature = "explore"))]
+mod examiner;
 #[cfg(feature = "explore")]
 mod explore;
 mod export;

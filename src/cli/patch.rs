@@ -3,6 +3,9 @@
 mod claims;
 mod tell;
 
+#[cfg(feature = "explore")]
+pub(super) use tell::quoted;
+
 use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
 use super::{Failure, build, networks, open, output};
 use crate::atlas::{Atlas, ClassId, class_called};
@@ -20,7 +23,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// A picture of the user's is pasted at this share of the input's side unless told, as in lucid's notebook.
-const PICTURE_RATIO: f32 = 0.4;
+pub(super) const PICTURE_RATIO: f32 = 0.4;
 /// Pairs on a sheet.
 const PAIRS: usize = 4;
 

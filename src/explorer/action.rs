@@ -120,6 +120,11 @@ pub enum Action {
 impl Action {
     /// Number of actions.
     pub const COUNT: usize = Action::SuspectClose as usize + 1;
+
+    /// True for those of the suspects pane, which stand last.
+    pub fn is_about_suspects(self) -> bool {
+        self as usize >= Action::Suspects as usize
+    }
 }
 
 /// Where a move goes.

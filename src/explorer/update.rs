@@ -135,30 +135,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::Clear
         | Action::Undo
         | Action::RedoView => classes::act(state, action),
-        Action::Suspects
-        | Action::SuspectDown
-        | Action::SuspectUp
-        | Action::SuspectPageDown
-        | Action::SuspectPageUp
-        | Action::SuspectFirst
-        | Action::SuspectLast
-        | Action::SuspectColumnLeft
-        | Action::SuspectColumnRight
-        | Action::SuspectSort
-        | Action::SuspectExplain
-        | Action::SuspectColour
-        | Action::SuspectFilter
-        | Action::SuspectMultiUse
-        | Action::SuspectContrast
-        | Action::SuspectTest
-        | Action::SuspectPatch
-        | Action::JudgeCore
-        | Action::JudgeShortcut
-        | Action::JudgeUnsure
-        | Action::SuspectNote
-        | Action::SuspectReport
-        | Action::SuspectBack
-        | Action::SuspectClose => return suspects::act(state, action),
+        _ if action.is_about_suspects() => return suspects::act(state, action),
         Action::Mark | Action::NextMark | Action::PreviousMark | Action::Back => {
             marks::act(state, action);
         }

@@ -164,14 +164,14 @@ pub(super) fn text(board: &Board, atlas: &Atlas, head: Head, row: Row) -> String
             }
             None => subject().map_or(String::new(), |subject| subject.class_name.clone()),
         },
-        Head::Cell => match candidate {
-            Some(candidate) => format!("{},{}", candidate.cell.row, candidate.cell.col),
-            None => {
-                let path = subject().and_then(|subject| subject.picture.as_deref());
-                let name = path.and_then(|path| path.rsplit('/').next());
-                name.unwrap_or_default().to_owned()
+        Head::Cell => {
+            if let Some(candidate) = candidate {
+                return format!("{},{}", candidate.cell.row, candidate.cell.col);
             }
-        },
+            let path = subject().and_then(|subject| subject.picture.as_deref());
+            let name = path.and_then(|path| path.rsplit('/').next());
+            name.unwrap_or_default().to_owned()
+        }
         Head::Verdict => {
             if board.is_running(row) {
                 return "testing".to_owned();

@@ -142,7 +142,7 @@ impl Bench {
                 let (tx, orders) = channel();
                 let (answers, wanted) = (answers.clone(), Arc::clone(&wanted));
                 spawn("tests", move || {
-                    serve_tests(examiner, &orders, &wanted, &answers)
+                    serve_tests(examiner, &orders, &wanted, &answers);
                 })?;
                 Some(tx)
             }
@@ -212,7 +212,7 @@ impl Bench {
             Task::Stop => self.wanted.store(0, Ordering::Relaxed),
             Task::Report(atlas, claims) => {
                 let reports = self.reports.as_ref();
-                if !reports.is_some_and(|reports| reports.send((atlas, claims)).is_ok()) {
+                if reports.is_none_or(|reports| reports.send((atlas, claims)).is_err()) {
                     let why = Err(NO_REPORTER.to_owned());
                     answer(&self.answers, Outcome::Reported(why));
                 }
