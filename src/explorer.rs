@@ -28,6 +28,7 @@ pub mod neighbours;
 pub mod pages;
 pub mod palette;
 pub mod panes;
+mod pen;
 pub mod photographs;
 pub mod photos_grid;
 pub mod pictures;

@@ -122,12 +122,23 @@ fn every_way_out_gives_the_terminal_back() {
     for signal in ["TERM", "HUP", "INT"] {
         let mut terminal = explore(folder.path(), Personality::Kitty);
         assert!(terminal.on_alternate_screen());
+        let session = folder.path().join("sample.atlas.session.json");
+        let _ = std::fs::remove_file(&session);
+        let before = terminal.screen();
+        terminal.send("m");
+        terminal.wait_for("mark", 10, |screen| screen != before);
         let status = Command::new("kill")
             .args([&format!("-{signal}"), &terminal.pid().to_string()])
             .status();
         assert!(status.unwrap().success());
         terminal.wait_exit(10);
         assert_given_back(&terminal);
+        // Nothing of the session is lost.
+        let kept = std::fs::read_to_string(&session).unwrap();
+        assert!(
+            kept.contains("\"marks\"") && kept.contains("mixed4c"),
+            "{kept}"
+        );
     }
     let mut terminal = explore(folder.path(), Personality::Kitty);
     terminal.send("\x03");

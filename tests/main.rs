@@ -18,5 +18,6 @@ mod pipeline;
 mod prebuilt;
 mod store;
 mod support;
+mod terminals;
 mod tidy;
 mod world;

@@ -1,6 +1,7 @@
 //! The screen: text and pictures of one frame in one write.
 
 use super::pages::{self, Scene};
+use super::pen::Pen;
 use super::state::State;
 use super::{pictures, placements, view};
 use crate::graphics::pace::{FENCE, Pace};
@@ -11,7 +12,6 @@ use crate::graphics::{
     halfblock,
 };
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
@@ -47,7 +47,7 @@ impl Write for Held {
 
 /// Text and pictures of one terminal.
 pub(super) struct Canvas {
-    terminal: Terminal<CrosstermBackend<Held>>,
+    terminal: Terminal<Pen<Held>>,
     back_end: Box<dyn BackEnd + Send>,
     farewell: terminal::Farewell,
     screen: Rc<RefCell<terminal::Screen>>,
@@ -65,7 +65,7 @@ impl Canvas {
         let screen = Rc::new(RefCell::new(terminal::Screen::new()));
         let held = Held(screen.clone());
         Ok(Canvas {
-            terminal: Terminal::new(CrosstermBackend::new(held))?,
+            terminal: Terminal::new(Pen::new(held))?,
             back_end: back_end_for(capabilities),
             farewell: guard.farewell(),
             screen,
@@ -79,15 +79,21 @@ impl Canvas {
     /// True when a frame may be sent now. Where the terminal keeps pictures, a frame is small without new ones and
     /// may follow those that are on their way.
     pub(super) fn may_draw(&self) -> bool {
-        self.keeps_pictures() || !self.pace.is_busy()
+        self.keeps_pictures() || self.pace.is_free(Instant::now())
     }
 
     /// Draws the state.
     pub(super) fn draw(&mut self, state: &State) -> io::Result<Drawn> {
         self.tell_palette(state);
         let mut bytes = Vec::new();
-        let budget = self.pace.budget();
+        let now = Instant::now();
         let stored = self.keeps_pictures();
+        // What the terminal keeps comes in pieces that no key has to wait behind for long.
+        let budget = if stored {
+            self.pace.piece(now)
+        } else {
+            self.pace.budget(now)
+        };
         let frame = if stored {
             let scene = pages::scene(state, &|key| self.back_end.holds(key));
             let find = finder(state, &scene, &self.maker);
@@ -110,12 +116,7 @@ impl Canvas {
     }
 
     fn draw_held(&mut self, state: &State, frame: &Frame, bytes: &[u8]) -> io::Result<()> {
-        use crossterm::queue;
-        use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-        let synchronized = self.capabilities.synchronized;
-        if synchronized {
-            queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        }
+        (self.terminal.backend_mut()).set_columns(state.screen.columns);
         self.terminal.draw(|canvas| {
             view(state, canvas);
             let buf = canvas.buffer_mut();
@@ -133,17 +134,15 @@ impl Canvas {
             }
             spell_out(&frame.placeholders, buf);
         })?;
-        let out = self.terminal.backend_mut();
-        out.write_all(bytes)?;
-        if synchronized {
-            queue!(out, EndSynchronizedUpdate)?;
-        }
-        Ok(())
+        self.terminal.backend_mut().write_all(bytes)
     }
 
-    /// Sends what was collected, with a fence behind it when it is much.
+    /// Sends what was collected as one update, with a fence behind it when it is much.
     fn send(&mut self) -> io::Result<()> {
         let mut screen = self.screen.borrow_mut();
+        if self.capabilities.synchronized {
+            screen.enclose(b"\x1b[?2026h", b"\x1b[?2026l");
+        }
         let bytes = screen.len();
         if bytes == 0 {
             return Ok(());
@@ -164,7 +163,9 @@ impl Canvas {
     /// Draws a part of what was drawn coarsely; true when more is left.
     pub(super) fn refine(&mut self) -> io::Result<bool> {
         let mut bytes = Vec::new();
-        let more = self.back_end.refine(&mut bytes, self.pace.budget());
+        let more = self
+            .back_end
+            .refine(&mut bytes, self.pace.piece(Instant::now()));
         self.write_whole(&bytes)?;
         Ok(more)
     }
@@ -174,7 +175,7 @@ impl Canvas {
         let mut bytes = Vec::new();
         let scene = pages::ahead(state);
         let keys: Vec<PictureKey> = scene.placements.iter().map(|p| p.picture).collect();
-        let budget = self.pace.budget();
+        let budget = self.pace.piece(Instant::now());
         let more = {
             let find = finder(state, &scene, &self.maker);
             self.back_end.prefetch(&mut bytes, &keys, &find, budget)
@@ -192,21 +193,8 @@ impl Canvas {
         )
     }
 
-    /// Bytes of pictures alone, as one update.
     fn write_whole(&mut self, bytes: &[u8]) -> io::Result<()> {
-        use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate};
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let synchronized = self.capabilities.synchronized;
-        let out = self.terminal.backend_mut();
-        if synchronized {
-            crossterm::queue!(out, BeginSynchronizedUpdate)?;
-        }
-        out.write_all(bytes)?;
-        if synchronized {
-            crossterm::queue!(out, EndSynchronizedUpdate)?;
-        }
+        self.terminal.backend_mut().write_all(bytes)?;
         self.send()
     }
 

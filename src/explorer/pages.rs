@@ -5,6 +5,8 @@
 //! a dozen, so a pan is a dozen placements. While a page in view is not there yet, a coarse one of a sixteenth of
 //! the pixels, which covers sixteen blocks, lies below it: that is the first thing a slow line brings.
 
+mod sheets;
+
 use super::camera::{Camera, Projection};
 use super::pictures;
 use super::placement::{self, pixels_per_cell};
@@ -17,6 +19,10 @@ use std::collections::HashMap;
 
 /// Pages are about so many pixels of the screen wide, at least.
 const PAGE_PIXELS: u32 = 256;
+/// A map of at most so many pixels is one page.
+const ONE_PAGE: u32 = 400 * 400;
+/// Most columns of a page that is placed by characters: rows and columns are counted by diacritics.
+const MOST_CHARACTERS: u32 = 290;
 /// Pixels of the screen for one of a coarse page, along an axis; squares for one, along an axis.
 const COARSE: u32 = 4;
 
@@ -47,6 +53,7 @@ pub fn scene(state: &State, holds: &dyn Fn(PictureKey) -> bool) -> Scene {
     let mut over = Vec::new();
     placement::around_map(state, &mut beside, &mut over);
     let characters = state.screen.protocol == Protocol::Placeholders;
+    let sheets = sheets::gathered(state, beside, holds, &mut scene.pages);
     if let Some(map) = Map::of(state) {
         let pages = map.in_view(state, &mut scene.pages);
         let missing: Vec<Target> = pages
@@ -63,14 +70,12 @@ pub fn scene(state: &State, holds: &dyn Fn(PictureKey) -> bool) -> Scene {
         if !characters {
             scene.placements.extend(over);
         }
+        scene.placements.extend(sheets);
         scene.placements.extend(pages);
     } else {
-        scene.placements.extend(placement::tiles_in_view(state));
         scene.placements.extend(over);
-    }
-    for placement in beside {
-        let shown = alone(state, placement, holds, &mut scene.pages);
-        scene.placements.push(shown);
+        scene.placements.extend(placement::tiles_in_view(state));
+        scene.placements.extend(sheets);
     }
     scene
 }
@@ -115,12 +120,14 @@ fn overlap(a: Target, b: Target) -> bool {
 /// The map cut into blocks of squares.
 struct Map {
     projection: Projection,
-    /// Squares along the side of a block.
-    squares: u32,
+    /// Squares of a block, down and across.
+    squares: (u32, u32),
     /// Width and height of a character in a page's pixels.
     cell_pixels: (u16, u16),
     first_id: u32,
     z: i32,
+    /// Placed by characters.
+    characters: bool,
 }
 
 impl Map {
@@ -146,43 +153,67 @@ impl Map {
             cell_width
         };
         let height = ((width * cell_height + cell_width / 2) / cell_width).max(1);
+        let side = TILE_SIZE * PAGE_PIXELS.div_ceil(TILE_SIZE * icon.max(1));
+        let whole =
+            u32::from(width as u16 * projection.cell_columns).saturating_mul(projection.grid);
+        let squares = if state.screen.protocol == Protocol::Placeholders {
+            let across = (MOST_CHARACTERS / u32::from(projection.cell_columns)).max(1);
+            let rows = (MOST_CHARACTERS / u32::from(projection.cell_rows)).max(1);
+            let across = across.min(projection.grid);
+            // As many squares as other pages have, in long rows.
+            ((side * side / across).clamp(1, rows), across)
+        } else if whole.saturating_mul(whole) <= ONE_PAGE {
+            (projection.grid, projection.grid)
+        } else {
+            (side, side)
+        };
         Some(Map {
-            squares: TILE_SIZE * PAGE_PIXELS.div_ceil(TILE_SIZE * icon.max(1)),
+            squares,
             projection,
             cell_pixels: (width as u16, height as u16),
             first_id: PAGE_ID,
             z: placement::ICON_Z,
+            characters: state.screen.protocol == Protocol::Placeholders,
         })
     }
 
     /// The same map with a sixteenth of the pixels in blocks of sixteen times the squares.
     fn coarse(&self) -> Map {
         let coarse = |pixels: u16| pixels.div_ceil(COARSE as u16);
+        // Blocks that are placed by characters are as wide as they can be.
+        let (across, most) = if self.characters {
+            (1, MOST_CHARACTERS / u32::from(self.projection.cell_rows))
+        } else {
+            (COARSE, u32::MAX)
+        };
+        let down = (self.squares.0 * COARSE).min(most).max(1);
         Map {
             projection: self.projection,
-            squares: self.squares * COARSE,
+            squares: (down, self.squares.1 * across),
             cell_pixels: (coarse(self.cell_pixels.0), coarse(self.cell_pixels.1)),
             first_id: COARSE_ID,
             z: COARSE_Z,
+            characters: self.characters,
         }
     }
 
     /// Blocks from `first` to `last` (row, column) in which something is shown, those near the cursor first.
     fn blocks(&self, state: &State, margin: u32) -> Vec<(u32, u32)> {
         let (rows, cols) = self.projection.visible();
-        let n = self.projection.grid.div_ceil(self.squares);
-        let range = |squares: std::ops::Range<u32>| {
-            let first = (squares.start / self.squares).saturating_sub(margin);
-            first..(squares.end.div_ceil(self.squares) + margin).min(n)
+        let range = |squares: std::ops::Range<u32>, side: u32| {
+            let first = (squares.start / side).saturating_sub(margin);
+            let n = self.projection.grid.div_ceil(side);
+            first..(squares.end.div_ceil(side) + margin).min(n)
         };
-        let (rows, cols) = (range(rows), range(cols));
+        let (rows, cols) = (range(rows, self.squares.0), range(cols, self.squares.1));
         let mut blocks: Vec<(u32, u32)> = rows
             .flat_map(|row| cols.clone().map(move |col| (row, col)))
             .collect();
         let (row, col) = state.cursor;
         blocks.sort_by_key(|&(r, c)| {
-            let middle = |block: u32| 2 * block * self.squares + self.squares;
-            let (down, across) = (middle(r).abs_diff(2 * row), middle(c).abs_diff(2 * col));
+            let middle = |block: u32, side: u32| 2 * block * side + side;
+            let down = middle(r, self.squares.0).abs_diff(2 * row);
+            let across = middle(c, self.squares.1).abs_diff(2 * col);
             u64::from(down).pow(2) + u64::from(across).pow(2)
         });
         blocks
@@ -237,8 +268,9 @@ impl Map {
 
     /// Where a block's upper left corner lies on the screen.
     fn corner(&self, (row, col): (u32, u32)) -> (i64, i64) {
-        let first = |block: u32| i64::from(block * self.squares);
-        self.projection.screen_from_grid(first(row), first(col))
+        let first = |block: u32, side: u32| i64::from(block * side);
+        let (down, across) = self.squares;
+        (self.projection).screen_from_grid(first(row, down), first(col, across))
     }
 
     /// The visible part of a block, if anything is in it.
@@ -280,24 +312,17 @@ impl Map {
     /// What lies in a block; `None` when nothing does.
     fn page(&self, state: &State, (row, col): (u32, u32)) -> Option<Page> {
         let p = &self.projection;
-        let left = self
-            .projection
-            .grid
-            .saturating_sub(col * self.squares)
-            .min(self.squares);
-        let down = self
-            .projection
-            .grid
-            .saturating_sub(row * self.squares)
-            .min(self.squares);
+        let (down, across) = self.squares;
+        let left = |block: u32, side: u32| p.grid.saturating_sub(block * side).min(side);
         let side = |squares: u32, unit: u16| u16::try_from(squares * u32::from(unit)).ok();
-        let (columns, rows) = (side(left, p.cell_columns)?, side(down, p.cell_rows)?);
-        let start = |block: u32, unit: u16| i64::from(block * self.squares) * i64::from(unit);
+        let columns = side(left(col, across), p.cell_columns)?;
+        let rows = side(left(row, down), p.cell_rows)?;
+        let start = |block: u32, side: u32, unit: u16| i64::from(block * side) * i64::from(unit);
         let sheet = Projection {
             pane: Rect::new(0, 0, columns, rows),
             camera: Camera {
-                left: start(col, p.cell_columns),
-                top: start(row, p.cell_rows),
+                left: start(col, across, p.cell_columns),
+                top: start(row, down, p.cell_rows),
             },
             ..*p
         };
@@ -323,56 +348,4 @@ impl Map {
 
 fn name(page: &Page) -> PictureKey {
     pictures::page_key(page)
-}
-
-/// A picture beside the map. One that is cut out of a stored tile would need the whole tile in the terminal, so
-/// unless that is there anyway it becomes a page of its own.
-fn alone(
-    state: &State,
-    placement: Placement,
-    holds: &dyn Fn(PictureKey) -> bool,
-    pages: &mut HashMap<PictureKey, Page>,
-) -> Placement {
-    let characters = state.screen.protocol == Protocol::Placeholders;
-    let tile = pictures::is_tile(placement.picture);
-    if !characters && (!tile || holds(placement.picture)) {
-        return placement;
-    }
-    let target = placement.target;
-    let (w, h) = pixels_per_cell(state);
-    let most = |part: u32, characters: u16, pixels: u32| {
-        part.div_ceil(u32::from(characters.max(1))).clamp(1, pixels) as u16
-    };
-    let page = Page {
-        columns: target.columns,
-        rows: target.rows,
-        cell_pixels: (
-            most(placement.source.width, target.columns, w),
-            most(placement.source.height, target.rows, h),
-        ),
-        sprites: vec![Placement {
-            id: 0,
-            target: Target {
-                column: 0,
-                row: 0,
-                ..target
-            },
-            z: 0,
-            ..placement
-        }],
-        veils: Vec::new(),
-    };
-    let (width, height) = page.pixels();
-    let picture = name(&page);
-    pages.insert(picture, page);
-    Placement {
-        picture,
-        source: Source {
-            x: 0,
-            y: 0,
-            width,
-            height,
-        },
-        ..placement
-    }
 }

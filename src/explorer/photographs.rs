@@ -413,8 +413,13 @@ pub struct Gallery {
     pictures: HashMap<PictureKey, (u64, Picture)>,
     /// Keys that cannot be had, with the reason.
     missing: HashMap<PictureKey, String>,
+    /// Why none is there, when several were missing for one reason and none came.
+    hopeless: Option<String>,
     clock: u64,
 }
+
+/// So many missing crops say something about all.
+const HOPELESS: usize = 3;
 
 /// Crops that are kept: about 60 kB each.
 const KEPT: usize = 256;
@@ -427,7 +432,9 @@ impl Gallery {
 
     /// Why there is no such picture and will not be.
     pub fn why_not(&self, key: PictureKey) -> Option<&str> {
-        self.missing.get(&key).map(String::as_str)
+        let why = self.missing.get(&key);
+        let unknown = || self.hopeless.as_ref().filter(|_| self.lacks(key));
+        why.or_else(unknown).map(String::as_str)
     }
 
     /// Neither there nor known to be missing.
@@ -440,9 +447,14 @@ impl Gallery {
         match crop {
             Ok(crop) => {
                 self.clock += 1;
+                self.hopeless = None;
                 self.pictures.insert(key, (self.clock, crop.picture));
             }
             Err(why) => {
+                let same = self.missing.values().filter(|other| **other == why);
+                if self.pictures.is_empty() && same.count() + 1 >= HOPELESS {
+                    self.hopeless = Some(why.clone());
+                }
                 self.missing.insert(key, why);
             }
         }
@@ -466,6 +478,7 @@ impl Gallery {
 
     /// What was missing may be found in another folder.
     pub fn hope_again(&mut self) {
+        self.hopeless = None;
         self.missing.clear();
     }
 }

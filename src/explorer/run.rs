@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// So long after the last event the person has stopped moving. Keys repeat some thirty times a second.
 const STOPPED: Duration = Duration::from_millis(120);
 
+/// The session is written so long after it changed.
+const KEEP_AFTER: Duration = Duration::from_secs(30);
+
 /// The explorer could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -73,6 +76,7 @@ pub fn run(source: Source, options: &Options, services: Services) -> Result<(), 
         late: capabilities.late.clone(),
         drawn: Drawn::default(),
         changed: true,
+        unkept: None,
         state,
         desk,
     };
@@ -80,7 +84,7 @@ pub fn run(source: Source, options: &Options, services: Services) -> Result<(), 
         app.perform(effect)?;
     }
     let left = app.run(&rx);
-    app.desk.close(&app.state);
+    app.desk.close(&mut app.state);
     left
 }
 
@@ -94,6 +98,8 @@ struct App<'a> {
     drawn: Drawn,
     /// The screen may have to look different.
     changed: bool,
+    /// When what changed since the session was written last has to be written.
+    unkept: Option<Instant>,
     desk: Desk,
 }
 
@@ -124,6 +130,7 @@ impl App<'_> {
             while let Some(event) = next {
                 if event.is_a_persons() {
                     last_event = Instant::now();
+                    self.unkept.get_or_insert(last_event + KEEP_AFTER);
                 }
                 if !self.handle(event)? {
                     return Ok(());
@@ -140,22 +147,30 @@ impl App<'_> {
 
     /// How long to wait for an event before [`App::go_on`]; `None` when there is nothing to go on with.
     fn time_to_wait(&self, last_event: Instant) -> Option<Duration> {
-        let until = |at: Instant| at.saturating_duration_since(Instant::now());
-        // A fence that never comes is given up in the end.
-        let overdue = self.canvas.pace.deadline().map(until);
-        if self.canvas.pace.is_busy() {
-            return overdue;
-        }
-        if self.changed || self.drawn.pending {
-            return Some(Duration::ZERO);
-        }
-        (self.drawn.coarse || self.drawn.ahead).then(|| until(last_event + STOPPED))
+        let now = Instant::now();
+        let pace = &self.canvas.pace;
+        let wanted = if self.changed || self.drawn.pending {
+            Some(now)
+        } else if self.drawn.coarse || self.drawn.ahead {
+            Some(last_event + STOPPED)
+        } else {
+            None
+        };
+        let next = match wanted {
+            Some(at) => Some(pace.wake_at(now).map_or(at, |free| free.max(at))),
+            // A fence that never comes is given up in the end.
+            None => pace.deadline(),
+        };
+        let next = self.unkept.into_iter().chain(next).min()?;
+        Some(next.saturating_duration_since(now))
     }
 
     /// Nothing happened: time for what was left for later.
     fn go_on(&mut self, last_event: Instant) -> Result<(), Error> {
-        self.canvas.pace.give_up(Instant::now());
-        if self.canvas.pace.is_busy() {
+        let now = Instant::now();
+        self.keep(now);
+        self.canvas.pace.give_up(now);
+        if !self.canvas.pace.is_free(now) {
             return Ok(());
         }
         if self.drawn.pending {
@@ -168,6 +183,14 @@ impl App<'_> {
             self.drawn.ahead = self.canvas.send_ahead(&self.state)?;
         }
         Ok(())
+    }
+
+    /// Writes the session when it is time to, so that little is lost with a line or a machine.
+    fn keep(&mut self, now: Instant) {
+        if self.unkept.is_some_and(|at| at <= now) {
+            self.unkept = None;
+            self.desk.keep(&mut self.state);
+        }
     }
 
     /// False when it is time to leave.

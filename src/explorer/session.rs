@@ -72,7 +72,7 @@ pub struct KeptMark {
 /// The version that is written.
 const VERSION: u32 = 1;
 
-/// Where sessions are kept. Called once, when the explorer ends.
+/// Where sessions are kept. Called now and then, and when the explorer ends.
 pub trait Keeper: Send {
     /// Keeps a session. A failure is reported in a way of its own: nothing can be shown any more.
     fn keep(&mut self, session: &Session);

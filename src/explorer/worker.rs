@@ -222,15 +222,21 @@ impl Desk {
         }
     }
 
-    /// Remembers the session; the last thing before the explorer ends.
-    pub fn close(&mut self, state: &State) {
-        self.wish(|wishes| wishes.closed = true);
-        self.bench.close();
+    /// Remembers the session if it is another than the one that was kept last.
+    pub fn keep(&mut self, state: &mut State) {
         if let Some(KeeperSlot(keeper)) = &mut self.keeper
             && let Some(session) = state.session_to_keep()
         {
             keeper.keep(&session);
+            state.restored = Some(session);
         }
+    }
+
+    /// Remembers the session; the last thing before the explorer ends.
+    pub fn close(&mut self, state: &mut State) {
+        self.wish(|wishes| wishes.closed = true);
+        self.bench.close();
+        self.keep(state);
     }
 }
 

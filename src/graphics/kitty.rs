@@ -16,18 +16,17 @@ pub use tmux::through_tmux;
 pub use wire::place_here;
 
 use super::{BackEnd, Frame, PictureKey, Pictures, Placement};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use store::{Ids, Limits, Store};
 use wire::Spot;
 
-/// Picture ids stay below this: they stand in every command of a pan, so six digits have to do. (They also fit
-/// the 24 bits of a placeholder cell's colour.)
-const ID_LIMIT: u32 = 1_000_000;
+/// Picture ids stay below this: they stand in every command of a pan, so five digits have to do.
+const ID_LIMIT: u32 = 100_000;
 
 /// How a [`Painter`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Id of the first picture, in `1..1_000_000`; the next ones follow. Different runs should use different ones, so
+    /// Id of the first picture, in `1..100_000`; the next ones follow. Different runs should use different ones, so
     /// that they do not overwrite each other's pictures in one terminal.
     pub first_id: u32,
     /// Enclose a frame's bytes in a synchronized update (mode 2026).
@@ -56,6 +55,8 @@ impl Options {
 #[derive(Debug, Clone, Copy)]
 struct Shown {
     image: u32,
+    /// Among the placements of this picture, from 1: almost always 1, which is short.
+    number: u32,
     spot: Spot,
     /// False after a reset: it may be gone or not.
     certain: bool,
@@ -74,6 +75,7 @@ impl Painter {
     pub fn new(options: Options) -> Self {
         let ids = Ids {
             base: 0,
+            shift: 0,
             limit: ID_LIMIT,
             first: options.first_id,
         };
@@ -103,6 +105,11 @@ impl Painter {
     fn place(&mut self, out: &mut Vec<u8>, placements: &[Placement]) {
         let mut wanted: HashMap<u32, Shown> = HashMap::with_capacity(placements.len());
         let mut order: Vec<u32> = Vec::with_capacity(placements.len());
+        let mut taken: HashSet<(u32, u32)> = self
+            .shown
+            .values()
+            .map(|old| (old.image, old.number))
+            .collect();
         for placement in placements {
             let Some(held) = self.store.show(placement.picture) else {
                 continue;
@@ -110,8 +117,16 @@ impl Painter {
             let Some(spot) = Spot::new(placement, held.width, held.height) else {
                 continue;
             };
+            let old = self.shown.get(&placement.id);
+            let number = match old.filter(|old| old.image == held.id) {
+                Some(old) => old.number,
+                None => (1..=u32::MAX)
+                    .find(|&number| taken.insert((held.id, number)))
+                    .unwrap_or(1),
+            };
             let shown = Shown {
                 image: held.id,
+                number,
                 spot,
                 certain: true,
             };
@@ -122,11 +137,10 @@ impl Painter {
         for id in &order {
             let new = wanted[id];
             let old = self.shown.get(id);
-            let same_image = old.is_some_and(|old| old.image == new.image);
-            let unchanged =
-                old.is_some_and(|old| same_image && old.certain && old.spot == new.spot);
+            let unchanged = old
+                .is_some_and(|old| old.image == new.image && old.certain && old.spot == new.spot);
             if !unchanged {
-                wire::place(out, new.image, placement_number(*id), &new.spot);
+                wire::place(out, new.image, new.number, &new.spot);
             }
         }
         // Removal comes last: what replaces a picture is there before the old one goes.
@@ -134,7 +148,7 @@ impl Painter {
             .shown
             .iter()
             .filter(|(id, old)| wanted.get(id).is_none_or(|new| new.image != old.image))
-            .map(|(&id, old)| (old.image, placement_number(id)))
+            .map(|(_, old)| (old.image, old.number))
             .collect();
         gone.sort_unstable();
         for (image, number) in gone {
@@ -142,11 +156,6 @@ impl Painter {
         }
         self.shown = wanted;
     }
-}
-
-/// kitty reads placement number 0 as "none given".
-fn placement_number(id: u32) -> u32 {
-    id.saturating_add(1)
 }
 
 impl BackEnd for Painter {

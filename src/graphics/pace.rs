@@ -2,8 +2,11 @@
 //!
 //! A write to a terminal behind SSH returns long before the bytes arrive: more than a megabyte waits in between, and
 //! a key pressed now would be seen after all of it. Only an answer tells that something arrived. So every frame of
-//! some size ends with a question ([`FENCE`]), nothing large follows before the answer, and the time in between
-//! says how much the line carries. Pure: the caller has the clock.
+//! some size ends with a question ([`FENCE`]), and the time to its answer says how much the line carries.
+//!
+//! From that rate follows when the line will have carried what was written ([`Pace::free_at`]): the next frame is
+//! written then, so that the line never idles for a round trip and never has more than a moment's worth waiting.
+//! Answers correct the reckoning; when one is overdue nothing more is written. Pure: the caller has the clock.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,15 +17,21 @@ pub const FENCE: &[u8] = b"\x1b[5n";
 /// Frames from this size on end with a fence.
 pub const LARGE: usize = 2048;
 
-/// A frame should be on the line for so long at most.
-const FRAME_TIME: Duration = Duration::from_millis(100);
-/// Before anything is known: what a slow line carries in [`FRAME_TIME`].
+/// A frame should take so long on the line at most.
+const FRAME_TIME: Duration = Duration::from_millis(80);
+/// What can wait is sent in pieces that take so long: a key has to wait behind one.
+const PIECE_TIME: Duration = Duration::from_millis(30);
+/// Before anything is known: bytes per second, those of a frame, and those that may be on their way.
+const FIRST_RATE: f64 = 1e6;
 const FIRST: usize = 64 << 10;
+const FIRST_ALL: usize = 128 << 10;
 /// Bounds of what a frame may have.
 const LEAST: usize = 12 << 10;
 const MOST: usize = 2 << 20;
 /// Transfers shorter than this say nothing about the line.
 const TELLING: usize = 8 << 10;
+/// Answers that come so much later than they should stop everything.
+const LATE: Duration = Duration::from_millis(60);
 /// A fence that is not answered in this time, and in several times what it should take, is given up.
 const LOST: Duration = Duration::from_secs(3);
 /// After so many lost fences in a row none are set any more.
@@ -33,6 +42,8 @@ const DEAF: u32 = 2;
 struct Pending {
     at: Instant,
     bytes: usize,
+    /// When its answer should be there.
+    expected: Instant,
 }
 
 /// Keeps account of what is on its way.
@@ -43,7 +54,9 @@ pub struct Pace {
     round_trip: Option<Duration>,
     /// Bytes per second.
     rate: Option<f64>,
-    /// When the line was last known to be free.
+    /// When the newest answer came: the line was free of everything up to its question then.
+    answered: Option<Instant>,
+    /// When the line will have carried everything that was written.
     free: Option<Instant>,
     lost: u32,
 }
@@ -55,6 +68,7 @@ impl Pace {
             pending: VecDeque::new(),
             round_trip,
             rate: None,
+            answered: None,
             free: None,
             lost: 0,
         }
@@ -67,7 +81,19 @@ impl Pace {
 
     /// A frame of `bytes` that ends with a fence was written.
     pub fn sent(&mut self, bytes: usize, now: Instant) {
-        self.pending.push_back(Pending { at: now, bytes });
+        let free = self.free.map_or(now, |free| free.max(now)) + self.carrying(bytes);
+        self.free = Some(free);
+        self.pending.push_back(Pending {
+            at: now,
+            bytes,
+            expected: free + self.round_trip.unwrap_or_default(),
+        });
+    }
+
+    /// How long the line is busy with so many bytes.
+    fn carrying(&self, bytes: usize) -> Duration {
+        let rate = self.rate.unwrap_or(FIRST_RATE).max(1.0);
+        Duration::from_secs_f64((bytes as f64 / rate).min(60.0))
     }
 
     /// The oldest fence was answered.
@@ -87,22 +113,66 @@ impl Pace {
         // While the frame before was still on the line this one waited behind it.
         let round_trip = self.round_trip.unwrap_or_default();
         let free = self
-            .free
+            .answered
             .and_then(|free| free.checked_sub(round_trip.min(taken)));
         let start = free.map_or(done.at, |free| free.max(done.at));
         let carried = now
             .saturating_duration_since(start)
             .saturating_sub(round_trip);
-        self.free = Some(now);
+        self.answered = Some(now);
         if done.bytes >= TELLING {
             let sample = done.bytes as f64 / carried.as_secs_f64().max(0.001);
             self.rate = Some(self.rate.map_or(sample, |rate| 0.6 * rate + 0.4 * sample));
         }
+        self.reckon(now);
+    }
+
+    /// From what the newest answer says: a round trip ago the line was free of everything up to its question, and
+    /// since then it has carried what came after.
+    fn reckon(&mut self, now: Instant) {
+        let round_trip = self.round_trip.unwrap_or_default();
+        let then = now.checked_sub(round_trip).unwrap_or(now);
+        let mut free = then;
+        for at in 0..self.pending.len() {
+            let Pending {
+                at: sent, bytes, ..
+            } = self.pending[at];
+            free = free.max(sent) + self.carrying(bytes);
+            self.pending[at].expected = free + round_trip;
+        }
+        self.free = Some(free);
     }
 
     /// True while a fence is on its way.
     pub fn is_busy(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// From when on the next frame may be written; `None` when only an answer can tell.
+    pub fn free_at(&self, now: Instant) -> Option<Instant> {
+        let Some(oldest) = self.pending.front() else {
+            return Some(now);
+        };
+        let on_way: usize = self.pending.iter().map(|pending| pending.bytes).sum();
+        if now > oldest.expected + LATE || (self.rate.is_none() && on_way >= FIRST_ALL) {
+            return None;
+        }
+        Some(self.free.unwrap_or(now))
+    }
+
+    /// True when the next frame may be written now.
+    pub fn is_free(&self, now: Instant) -> bool {
+        self.free_at(now).is_some_and(|free| free <= now)
+    }
+
+    /// When something has to be done although nothing happens: the line is free again, an answer is overdue, or a
+    /// fence has to be given up ([`Pace::give_up`]).
+    pub fn wake_at(&self, now: Instant) -> Option<Instant> {
+        let lost = self.deadline()?;
+        Some(match self.free_at(now) {
+            Some(free) if free > now => free.min(lost),
+            _ => lost,
+        })
     }
 
     /// When a fence on its way has to be given up; call [`Pace::give_up`] then.
@@ -125,18 +195,28 @@ impl Pace {
     /// Forgets what is on its way, as after the terminal was taken away for a while.
     pub fn restart(&mut self) {
         self.pending.clear();
+        self.answered = None;
         self.free = None;
     }
 
-    /// Bytes that the next frame may have; 0 while one is on its way.
-    pub fn budget(&self) -> usize {
-        if self.is_busy() {
+    /// Bytes that the next frame may have; 0 while the line is busy.
+    pub fn budget(&self, now: Instant) -> usize {
+        self.bytes_in(FRAME_TIME, now)
+    }
+
+    /// Bytes that something which can wait may have; 0 while the line is busy.
+    pub fn piece(&self, now: Instant) -> usize {
+        self.bytes_in(PIECE_TIME, now)
+    }
+
+    fn bytes_in(&self, time: Duration, now: Instant) -> usize {
+        if !self.is_free(now) {
             return 0;
         }
         let Some(rate) = self.rate else {
             return FIRST;
         };
-        ((rate * FRAME_TIME.as_secs_f64()) as usize).clamp(LEAST, MOST)
+        ((rate * time.as_secs_f64()) as usize).clamp(LEAST, MOST)
     }
 
     /// Bytes per second that the line carries, as far as it is known.
@@ -162,18 +242,20 @@ mod tests {
     fn the_rate_is_what_the_line_carries() {
         let start = Instant::now();
         let mut pace = Pace::new(Some(Duration::from_millis(100)));
-        assert_eq!(pace.budget(), FIRST);
+        assert_eq!(pace.budget(start), FIRST);
         // 10 Mbit/s: 125,000 bytes take 100 ms beside the round trip.
         let mut now = 0;
         for _ in 0..8 {
             pace.sent(125_000, after(start, now));
-            assert_eq!(pace.budget(), 0);
+            assert_eq!(pace.budget(after(start, now)), 0);
             now += 200;
             pace.answered(after(start, now));
         }
         let rate = pace.rate().unwrap();
         assert!((1.2e6..1.3e6).contains(&rate), "{rate}");
-        assert!((120_000..130_000).contains(&pace.budget()));
+        let now = after(start, now);
+        assert!((96_000..104_000).contains(&pace.budget(now)));
+        assert!((36_000..39_000).contains(&pace.piece(now)));
         assert!(!pace.is_busy());
     }
 
@@ -187,6 +269,71 @@ mod tests {
         pace.answered(after(start, 300));
         let rate = pace.rate().unwrap();
         assert!((1.2e6..1.3e6).contains(&rate), "{rate}");
+    }
+
+    /// A line of 10 Mbit/s and 100 ms that is always offered as much as the pace allows.
+    #[test]
+    fn the_line_is_kept_busy_and_never_has_much_waiting() {
+        let start = Instant::now();
+        let mut pace = Pace::new(Some(Duration::from_millis(100)));
+        let mut free = start;
+        let mut answers: VecDeque<Instant> = VecDeque::new();
+        let (mut carried, mut longest) = (0, Duration::ZERO);
+        for ms in 0..3000 {
+            let now = after(start, ms);
+            while answers.front().is_some_and(|&at| at <= now) {
+                answers.pop_front();
+                pace.answered(now);
+            }
+            let piece = pace.piece(now);
+            if piece == 0 {
+                continue;
+            }
+            pace.sent(piece, now);
+            free = free.max(now) + Duration::from_secs_f64(piece as f64 / 1.25e6);
+            answers.push_back(free + Duration::from_millis(100));
+            if ms > 500 {
+                carried += piece;
+                longest = longest.max(free - now);
+            }
+        }
+        let share = carried as f64 / (2.5 * 1.25e6);
+        assert!(share > 0.85, "the line was busy {share:.2} of the time");
+        assert!(
+            longest < Duration::from_millis(70),
+            "{longest:?} were waiting"
+        );
+    }
+
+    #[test]
+    fn an_overdue_answer_stops_everything() {
+        let start = Instant::now();
+        let mut pace = Pace::new(Some(Duration::from_millis(100)));
+        pace.sent(20_000, start);
+        pace.answered(after(start, 120));
+        pace.sent(20_000, after(start, 120));
+        // The line should have carried it by now, and the answer is not due yet.
+        assert!(pace.is_free(after(start, 150)));
+        assert!(pace.free_at(after(start, 400)).is_none());
+        assert_eq!(pace.budget(after(start, 400)), 0);
+        pace.answered(after(start, 500));
+        assert!(pace.is_free(after(start, 500)));
+    }
+
+    #[test]
+    fn little_is_sent_before_anything_is_known() {
+        let now = Instant::now();
+        let mut pace = Pace::new(None);
+        let mut all = 0;
+        for ms in 0..1000 {
+            let now = after(now, ms);
+            let budget = pace.budget(now);
+            if budget > 0 {
+                pace.sent(budget, now);
+                all += budget;
+            }
+        }
+        assert!(all <= FIRST_ALL + FIRST, "{all}");
     }
 
     #[test]

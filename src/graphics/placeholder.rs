@@ -3,7 +3,8 @@
 //! A picture is sent once (through tmux, wrapped) and given a *virtual* placement of so many columns and rows. A
 //! character U+10EEEE then shows one square of it: its foreground colour is the picture's id, the diacritics above
 //! it say which row and column. Where they are left out, they go on from the character on the left, so a pan by
-//! one column changes two characters of each row of a picture.
+//! one column changes two characters of each row of a picture. All our pictures share one colour and differ in the
+//! third diacritic, which goes on as well, so that a row which shows another picture costs no more.
 //!
 //! The terminal keeps the picture's shape inside the virtual placement, and a character shows one picture only:
 //! nothing lies over anything. Of overlapping placements the highest is taken. A placement's source has to be cut at
@@ -29,7 +30,7 @@ pub struct Placeholder {
     /// Row, 0-based.
     pub row: u16,
     /// Id of the picture: its low byte is the foreground colour (of the 256), its high byte the third diacritic; the
-    /// bytes between are 0.
+    /// bytes between are 0. The low byte is the same for all pictures of a run.
     pub image: u32,
     /// Row of the picture that this character shows.
     pub image_row: u16,
@@ -100,8 +101,8 @@ pub fn squares(placement: &Placement, (width, height): (u32, u32)) -> Option<Squ
 /// How a [`Painter`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// High byte of the ids: different runs should use different ones.
-    pub high: u8,
+    /// Low byte of the ids, the colour of the characters: different runs should use different ones.
+    pub low: u8,
     /// Wrap everything for tmux.
     pub tmux: bool,
     /// Bytes of decoded pixels (4 per pixel) the terminal may hold for us.
@@ -113,7 +114,7 @@ impl Options {
     pub fn with_seed(seed: u64) -> Self {
         let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         Self {
-            high: 1 + (spread % 255) as u8,
+            low: 1 + (spread % 255) as u8,
             tmux: false,
             decoded_limit: 200 << 20,
         }
@@ -133,7 +134,8 @@ impl Painter {
     /// A painter for a terminal that holds nothing of ours yet.
     pub fn new(options: Options) -> Self {
         let ids = Ids {
-            base: u32::from(options.high) << 24,
+            base: u32::from(options.low),
+            shift: 24,
             limit: 256,
             first: 1,
         };

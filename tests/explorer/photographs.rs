@@ -240,7 +240,7 @@ fn crops_are_asked_for_once_shown_when_they_come_and_never_waited_for() {
         Answer::Folder(Ok((PathBuf::from("/elsewhere"), "found".to_owned()))),
     );
     assert_eq!(state.folders, [PathBuf::from("/elsewhere")]);
-    desk.close(&state);
+    desk.close(&mut state);
 }
 
 #[test]

@@ -1,36 +1,115 @@
 //! The real binary in a pseudo-terminal that answers queries as a known terminal would.
 
+// Paths, because the benchmarks include this file from elsewhere.
+#[path = "terminal/answers.rs"]
+mod answers;
+#[path = "terminal/line.rs"]
+mod line;
+#[path = "terminal/picture.rs"]
+mod picture;
+#[path = "terminal/stream.rs"]
+mod stream;
+
+pub(crate) use answers::Personality;
+pub(crate) use line::Line;
+#[allow(unused_imports, reason = "tests and benchmarks each use a part")]
+pub(crate) use picture::Shown as Pictures;
+#[allow(unused_imports, reason = "tests and benchmarks each use a part")]
+pub(crate) use stream::{Piece, pieces, split};
+
+use line::Way;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What the terminal says it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Personality {
-    /// kitty 0.26: graphics, cell size, synchronized output.
-    Kitty,
-    /// A plain terminal: answers DA1 only.
-    Plain,
-    /// Answers nothing at all.
-    Mute,
-}
-
 type Writer = Arc<Mutex<Box<dyn std::io::Write + Send>>>;
+
+/// The end of a frame, as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// When.
+    pub(crate) at: Instant,
+    /// Bytes that had arrived.
+    pub(crate) bytes: usize,
+    /// The status line then.
+    pub(crate) status: String,
+}
 
 struct State {
     screen: vt100::Parser,
     raw: Vec<u8>,
     /// Up to here queries have been answered.
     answered: usize,
+    /// Up to here the ends of frames have been looked for.
+    seen: usize,
+    shown: Vec<Shown>,
+    last: Instant,
+}
+
+impl State {
+    /// Takes what arrived; returns replies.
+    fn take(&mut self, bytes: &[u8], personality: Personality) -> Vec<u8> {
+        const ENDS: [&[u8]; 2] = [b"\x1b[?2026l", b"\x1b[5n"];
+        self.raw.extend_from_slice(bytes);
+        self.last = Instant::now();
+        let mut done = self.raw.len() - bytes.len();
+        while let Some(escape) = self.raw[self.seen..].iter().position(|&b| b == 0x1b) {
+            let at = self.seen + escape;
+            let rest = &self.raw[at..];
+            let end = ENDS.iter().find(|end| rest.starts_with(end));
+            if end.is_none() && rest.len() < 8 {
+                self.seen = at;
+                break;
+            }
+            self.seen = at + end.map_or(1, |end| end.len());
+            if end.is_some() {
+                let start = done.min(self.seen);
+                self.screen.process(&self.raw[start..self.seen]);
+                done = self.seen.max(done);
+                let screen = self.screen.screen();
+                let rows = screen.size().0.get();
+                let status = screen.rows(0, u16::MAX).nth(usize::from(rows) - 1);
+                self.shown.push(Shown {
+                    at: self.last,
+                    bytes: self.seen,
+                    status: status.unwrap_or_default(),
+                });
+            }
+        }
+        self.screen.process(&self.raw[done..]);
+        let (replies, answered) = answers::answer(&self.raw, self.answered, personality);
+        self.answered = answered;
+        replies
+    }
 }
 
 /// A running program in a pseudo-terminal.
 pub(crate) struct Terminal {
     state: Arc<Mutex<State>>,
-    writer: Writer,
+    /// From the person to the program.
+    keys: Arc<Mutex<Keys>>,
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
+}
+
+/// The way of keys and answers.
+enum Keys {
+    Direct(Writer),
+    Slow(Way),
+}
+
+impl Keys {
+    fn send(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Direct(writer) => {
+                let mut writer = writer.lock().unwrap();
+                // The program may be gone.
+                let _ = writer.write_all(bytes).and_then(|()| writer.flush());
+            }
+            Self::Slow(way) => way.send(bytes),
+        }
+    }
 }
 
 impl Terminal {
@@ -48,7 +127,30 @@ impl Terminal {
         args: &[&str],
         env: &[(&str, &str)],
         personality: Personality,
+        size: (u16, u16),
+    ) -> Self {
+        Self::start_over(args, env, personality, size, None)
+    }
+
+    /// As [`Self::start_with`], at the far end of a line.
+    pub(crate) fn start_over(
+        args: &[&str],
+        env: &[(&str, &str)],
+        personality: Personality,
+        size: (u16, u16),
+        line: Option<Line>,
+    ) -> Self {
+        let program = env!("CARGO_BIN_EXE_atlascope");
+        Self::run((program, args), env, personality, size, line)
+    }
+
+    /// As [`Self::start_over`], any program.
+    pub(crate) fn run(
+        (program, args): (&str, &[&str]),
+        env: &[(&str, &str)],
+        personality: Personality,
         (columns, rows): (u16, u16),
+        line: Option<Line>,
     ) -> Self {
         let size = PtySize {
             rows,
@@ -57,7 +159,7 @@ impl Terminal {
             pixel_height: rows * 16,
         };
         let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_atlascope"));
+        let mut command = CommandBuilder::new(program);
         command.args(args);
         command.env_clear();
         command.cwd(std::env::temp_dir());
@@ -74,32 +176,51 @@ impl Terminal {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let writer: Writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
+        let keys = Arc::new(Mutex::new(match line {
+            None => Keys::Direct(writer),
+            Some(line) => Keys::Slow(Way::open(
+                line.round_trip / 2,
+                f64::INFINITY,
+                move |bytes| {
+                    Keys::Direct(Arc::clone(&writer)).send(bytes);
+                },
+            )),
+        }));
         let screen = vt100::Parser::new(size_of(rows), size_of(columns), 0);
         let state = Arc::new(Mutex::new(State {
             screen,
             raw: Vec::new(),
             answered: 0,
+            seen: 0,
+            shown: Vec::new(),
+            last: Instant::now(),
         }));
         let mut reader = pair.master.try_clone_reader().unwrap();
-        let (shared, answers) = (Arc::clone(&state), Arc::clone(&writer));
+        let (shared, answers) = (Arc::clone(&state), Arc::clone(&keys));
+        let deliver = move |bytes: &[u8]| {
+            let replies = shared.lock().unwrap().take(bytes, personality);
+            if !replies.is_empty() {
+                answers.lock().unwrap().send(&replies);
+            }
+        };
         std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
+            let mut way = None;
             while let Ok(n @ 1..) = reader.read(&mut buffer) {
-                let mut state = shared.lock().unwrap();
-                state.screen.process(&buffer[..n]);
-                state.raw.extend_from_slice(&buffer[..n]);
-                let (replies, answered) = answer(&state.raw, state.answered, personality);
-                state.answered = answered;
-                drop(state);
-                if !replies.is_empty() {
-                    let mut writer = answers.lock().unwrap();
-                    let _ = writer.write_all(&replies).and_then(|()| writer.flush());
-                }
+                let Some(line) = line else {
+                    deliver(&buffer[..n]);
+                    continue;
+                };
+                let deliver = deliver.clone();
+                way.get_or_insert_with(|| {
+                    Way::open(line.round_trip / 2, line.bytes_per_second, deliver)
+                })
+                .send(&buffer[..n]);
             }
         });
         Self {
             state,
-            writer,
+            keys,
             child,
             master: pair.master,
         }
@@ -107,16 +228,23 @@ impl Terminal {
 
     /// Types `keys`.
     pub(crate) fn send(&self, keys: &str) {
-        let mut writer = self.writer.lock().unwrap();
-        writer
-            .write_all(keys.as_bytes())
-            .and_then(|()| writer.flush())
-            .unwrap();
+        self.keys.lock().unwrap().send(keys.as_bytes());
     }
 
     /// The text on the screen, one line per row.
     pub(crate) fn screen(&self) -> String {
         self.state.lock().unwrap().screen.screen().contents()
+    }
+
+    /// The pixels on the screen.
+    #[allow(dead_code, reason = "for tests of pictures")]
+    pub(crate) fn picture(&self) -> image::RgbImage {
+        let state = self.state.lock().unwrap();
+        let screen = state.screen.screen();
+        let (rows, columns) = screen.size();
+        let mut pictures = Pictures::new((columns.get(), rows.get()));
+        pictures.feed(&state.raw);
+        pictures.picture(screen)
     }
 
     /// True while the alternate screen is shown.
@@ -137,6 +265,32 @@ impl Terminal {
     /// Everything written so far.
     pub(crate) fn raw(&self) -> Vec<u8> {
         self.state.lock().unwrap().raw.clone()
+    }
+
+    /// The ends of all frames so far.
+    #[allow(dead_code, reason = "for measurements")]
+    pub(crate) fn shown(&self) -> Vec<Shown> {
+        self.state.lock().unwrap().shown.clone()
+    }
+
+    /// When the last bytes arrived, and how many there are.
+    #[allow(dead_code, reason = "for measurements")]
+    pub(crate) fn last(&self) -> (Instant, usize) {
+        let state = self.state.lock().unwrap();
+        (state.last, state.raw.len())
+    }
+
+    /// Waits until nothing has arrived for `quiet`.
+    #[allow(dead_code, reason = "for measurements")]
+    pub(crate) fn wait_quiet(&self, quiet: Duration) {
+        let begun = Instant::now();
+        loop {
+            let since = self.last().0.max(begun).elapsed();
+            if since >= quiet {
+                return;
+            }
+            std::thread::sleep(quiet.saturating_sub(since).max(Duration::from_millis(1)));
+        }
     }
 
     /// Waits until the screen satisfies `wanted`; fails with the screen after `seconds`.
@@ -200,57 +354,6 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.child.kill();
     }
-}
-
-/// Replies to the queries in `raw[from..]`, and up to where they are answered.
-fn answer(raw: &[u8], from: usize, personality: Personality) -> (Vec<u8>, usize) {
-    let kitty: &[(&[u8], &[u8])] = &[
-        (b"\x1b[>q", b"\x1bP>|kitty(0.26.5)\x1b\\"),
-        (b"\x1b[16t", b"\x1b[6;16;8t"),
-        (b"\x1b[?2026$p", b"\x1b[?2026;2$y"),
-        (b"\x1b]11;?\x1b\\", b"\x1b]11;rgb:0000/0000/0000\x1b\\"),
-        (b"\x1b[c", b"\x1b[?62;c"),
-    ];
-    let plain: &[(&[u8], &[u8])] = &[(b"\x1b[c", b"\x1b[?62;c")];
-    let table = match personality {
-        Personality::Kitty => kitty,
-        Personality::Plain => plain,
-        Personality::Mute => return (Vec::new(), raw.len()),
-    };
-    let (mut replies, mut at) = (Vec::new(), from);
-    while at < raw.len() {
-        let rest = &raw[at..];
-        if rest[0] != 0x1b {
-            at += 1;
-            continue;
-        }
-        if rest.starts_with(b"\x1b_G") {
-            let Some(end) = rest.windows(2).position(|pair| pair == b"\x1b\\") else {
-                break;
-            };
-            let control = String::from_utf8_lossy(&rest[3..end]).into_owned();
-            let keys = control.split(';').next().unwrap_or_default();
-            if personality == Personality::Kitty && keys.split(',').any(|key| key == "a=q") {
-                let id = keys
-                    .split(',')
-                    .find_map(|key| key.strip_prefix("i="))
-                    .unwrap_or("0");
-                replies.extend_from_slice(format!("\x1b_Gi={id};OK\x1b\\").as_bytes());
-            }
-            at += end + 2;
-            continue;
-        }
-        if let Some((query, reply)) = table.iter().find(|(query, _)| rest.starts_with(query)) {
-            replies.extend_from_slice(reply);
-            at += query.len();
-        } else if rest.len() < 16 {
-            // A query may still be cut in two.
-            break;
-        } else {
-            at += 1;
-        }
-    }
-    (replies, at)
 }
 
 fn size_of(n: u16) -> std::num::NonZeroU16 {

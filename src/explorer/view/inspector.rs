@@ -173,10 +173,9 @@ pub(super) fn exemplars(state: &State, theme: &Theme, side: &Side, buf: &mut Buf
         let part = photographs::seen_by(layer, exemplar.position);
         let key = made::crop_request(exemplar.image, part, false).key;
         if state.gallery.get(key).is_none() {
-            for y in rect.y..rect.bottom() {
-                let line = "░".repeat(usize::from(rect.width));
-                put(buf, *rect, (rect.x, y), &line, theme.faint);
-            }
+            // Few characters: on a slow line they would come and go with every step.
+            let middle = (rect.x + rect.width / 2, rect.y + rect.height / 2);
+            put(buf, *rect, middle, "…", theme.faint);
         }
     }
 }

@@ -12,6 +12,8 @@ const MAX_SIDE: u32 = 10_000;
 pub(in crate::graphics) struct Ids {
     /// Added to every number.
     pub(in crate::graphics) base: u32,
+    /// What numbers are shifted by to the left.
+    pub(in crate::graphics) shift: u32,
     /// Numbers are `1..limit`.
     pub(in crate::graphics) limit: u32,
     /// The first one.
@@ -218,7 +220,7 @@ impl Store {
             } else {
                 1
             };
-            let id = self.ids.base + number;
+            let id = self.ids.base + (number << self.ids.shift);
             if !used.contains(&id) {
                 return id;
             }

@@ -29,6 +29,14 @@ impl Screen {
         self.frame.len()
     }
 
+    /// Puts `before` and `after` around what was collected; an empty frame stays empty.
+    pub fn enclose(&mut self, before: &[u8], after: &[u8]) {
+        if !self.frame.is_empty() {
+            self.frame.splice(0..0, before.iter().copied());
+            self.frame.extend_from_slice(after);
+        }
+    }
+
     /// True when a flush would send nothing.
     pub fn is_empty(&self) -> bool {
         self.frame.is_empty()

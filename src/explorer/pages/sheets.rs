@@ -1,0 +1,111 @@
+//! Pictures beside the map: what is cut out of stored tiles is drawn onto sheets of its own, one for the large icon
+//! and one for the icons of alike cells.
+//!
+//! Cut out of the tiles themselves they would cost nothing if the tiles were there, but the map in pages does without
+//! them, and a dozen pictures that change with every step of the cursor are a dozen commands.
+
+use super::super::pictures;
+use super::super::placement::pixels_per_cell;
+use super::super::state::State;
+use super::name;
+use crate::graphics::page::Page;
+use crate::graphics::{PictureKey, Placement, Protocol, Source, Target};
+use std::collections::HashMap;
+
+/// Names of placements from here on are those of alike cells' icons.
+const ALIKE: u32 = super::super::beside::NEAREST_ID;
+
+/// The placements beside the map, those out of tiles gathered.
+pub(super) fn gathered(
+    state: &State,
+    beside: Vec<Placement>,
+    holds: &dyn Fn(PictureKey) -> bool,
+    pages: &mut HashMap<PictureKey, Page>,
+) -> Vec<Placement> {
+    let characters = state.screen.protocol == Protocol::Placeholders;
+    let (tiles, others): (Vec<Placement>, Vec<Placement>) = beside
+        .into_iter()
+        .partition(|p| pictures::is_tile(p.picture));
+    let (alike, large): (Vec<Placement>, Vec<Placement>) =
+        tiles.into_iter().partition(|p| p.id >= ALIKE);
+    let mut list = Vec::new();
+    for group in [large, alike] {
+        match group[..] {
+            [] => {}
+            // A part of a tile that is there costs nothing.
+            [one] if !characters && holds(one.picture) => list.push(one),
+            _ => list.extend(sheet(state, &group, pages)),
+        }
+    }
+    for placement in others {
+        if characters {
+            list.extend(sheet(state, &[placement], pages));
+        } else {
+            list.push(placement);
+        }
+    }
+    list
+}
+
+/// One picture of several, in no more pixels than they have or the screen shows.
+fn sheet(
+    state: &State,
+    group: &[Placement],
+    pages: &mut HashMap<PictureKey, Page>,
+) -> Option<Placement> {
+    let (first, target) = (group.first()?, around(group)?);
+    let (w, h) = pixels_per_cell(state);
+    let most = |pixels: u32, part: &dyn Fn(&Placement) -> u32| {
+        let most = group.iter().map(part).max().unwrap_or(1);
+        most.clamp(1, pixels) as u16
+    };
+    let across = |p: &Placement| p.source.width.div_ceil(u32::from(p.target.columns.max(1)));
+    let down = |p: &Placement| p.source.height.div_ceil(u32::from(p.target.rows.max(1)));
+    let sprites = group.iter().map(|&placement| Placement {
+        // What the page is called must not depend on where it lies.
+        id: 0,
+        target: Target {
+            column: placement.target.column - target.column,
+            row: placement.target.row - target.row,
+            ..placement.target
+        },
+        z: 0,
+        ..placement
+    });
+    let page = Page {
+        columns: target.columns,
+        rows: target.rows,
+        cell_pixels: (most(w, &across), most(h, &down)),
+        sprites: sprites.collect(),
+        veils: Vec::new(),
+    };
+    let (width, height) = page.pixels();
+    let picture = name(&page);
+    pages.insert(picture, page);
+    Some(Placement {
+        id: first.id,
+        picture,
+        source: Source {
+            x: 0,
+            y: 0,
+            width,
+            height,
+        },
+        target,
+        z: first.z,
+    })
+}
+
+/// The rectangle around them all.
+fn around(group: &[Placement]) -> Option<Target> {
+    let column = group.iter().map(|p| p.target.column).min()?;
+    let row = group.iter().map(|p| p.target.row).min()?;
+    let right = group.iter().map(|p| p.target.column + p.target.columns);
+    let bottom = group.iter().map(|p| p.target.row + p.target.rows);
+    Some(Target {
+        column,
+        row,
+        columns: right.max()? - column,
+        rows: bottom.max()? - row,
+    })
+}

@@ -1,0 +1,133 @@
+//! Bytes of an action, by protocol.
+
+use super::{QUIET, SIZE, explore, quit, sample};
+use crate::support::terminal::{Line, Personality, Piece, Terminal, pieces, split};
+use atlascope::atlas::sample::{SampleSpec, atlas};
+use atlascope::store;
+use std::time::Duration;
+
+/// Presses keys one by one; bytes of pictures and of text for each.
+fn steps(terminal: &Terminal, keys: &str) -> Vec<(usize, usize)> {
+    let cost = |key: char| {
+        let before = terminal.last().1;
+        terminal.send(&key.to_string());
+        terminal.wait_quiet(Duration::from_millis(300));
+        split(&terminal.raw()[before..])
+    };
+    keys.chars().map(cost).collect()
+}
+
+/// The costs of pans over what the terminal has already seen.
+fn pans(personality: Personality) -> Vec<(usize, usize)> {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, path) = sample(folder.path());
+    let terminal = explore(&path, personality, SIZE);
+    terminal.send("+++");
+    terminal.wait_quiet(QUIET);
+    // To the edge of the view, beyond it step by step, and back; then the same steps again.
+    terminal.send("0lllll");
+    terminal.wait_quiet(QUIET);
+    steps(&terminal, "llllll");
+    terminal.send("0lllll");
+    terminal.wait_quiet(QUIET);
+    let costs = steps(&terminal, "llllll");
+    quit(terminal);
+    costs
+}
+
+fn most(costs: &[(usize, usize)], part: impl Fn(&(usize, usize)) -> usize) -> usize {
+    costs.iter().map(part).max().unwrap()
+}
+
+#[test]
+fn kitty_moves_pictures_in_a_packet() {
+    let costs = pans(Personality::Kitty);
+    assert!(most(&costs, |c| c.0) <= 1200, "{costs:?}");
+    assert!(most(&costs, |c| c.1) <= 1500, "{costs:?}");
+}
+
+#[test]
+fn placeholders_move_in_two_packets() {
+    let costs = pans(Personality::Tmux);
+    let mean = costs.iter().map(|c| c.0 + c.1).sum::<usize>() / costs.len();
+    assert!(mean <= 1500, "{costs:?}");
+}
+
+#[test]
+fn a_level_that_is_one_picture_moves_by_one_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, path) = sample(folder.path());
+    let terminal = explore(&path, Personality::Kitty, (80, 16));
+    terminal.send("Zs");
+    terminal.send("jjjjjjjjjjjjkkkkkkkkkkkk");
+    terminal.wait_quiet(QUIET);
+    let costs = steps(&terminal, "jjjjjjjj");
+    assert!(most(&costs, |c| c.0) <= 200, "{costs:?}");
+    quit(terminal);
+}
+
+#[test]
+fn half_blocks_and_inline_pictures_stay_below_what_they_stand_for() {
+    // A screen of raw pixels would be 2.7 MB.
+    let blocks = pans(Personality::Plain);
+    assert!(most(&blocks, |c| c.0 + c.1) <= 120_000, "{blocks:?}");
+    let inline = pans(Personality::Iterm);
+    assert!(most(&inline, |c| c.0 + c.1) <= 600_000, "{inline:?}");
+}
+
+/// On a slow line a moving sixel picture is coarse, and good once the person stops.
+#[test]
+fn sixel_is_coarse_while_it_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grainy.atlas");
+    let spec = SampleSpec {
+        grain: 0.7,
+        ..super::spec()
+    };
+    store::write(&path, &atlas(&spec)).unwrap();
+    let link = format!("{}#mixed4c,20,10,4", path.display());
+    let args = ["explore", "--no-session", &link];
+    let line = Some(Line::SLOW);
+    let terminal = Terminal::start_over(&args, &[], Personality::Xterm, SIZE, line);
+    terminal.wait_for("status line", 30, |screen| screen.contains("? help"));
+    terminal.send("++");
+    terminal.wait_quiet(2 * QUIET);
+    let (before, frames) = (terminal.last().1, terminal.shown().len());
+    for _ in 0..24 {
+        terminal.send("l");
+        std::thread::sleep(Duration::from_millis(33));
+    }
+    let moving = terminal.shown()[frames..].to_vec();
+    terminal.wait_quiet(2 * QUIET);
+    let mut start = before;
+    for frame in moving {
+        assert!(frame.bytes - start <= 200_000, "{}", frame.bytes - start);
+        start = frame.bytes;
+    }
+    let sixels = pieces(&terminal.raw()[before..]);
+    let n = sixels
+        .iter()
+        .filter(|(_, piece)| matches!(piece, Piece::Sixel(_)))
+        .count();
+    assert!(n > 3, "{n}");
+    // In the end every part has its full resolution.
+    let all = terminal.last().1 - start;
+    assert!(all > 200_000, "{all}");
+    quit(terminal);
+}
+
+#[test]
+fn nothing_happens_while_nothing_happens() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, path) = sample(folder.path());
+    for personality in [Personality::Kitty, Personality::Xterm, Personality::Plain] {
+        let terminal = explore(&path, personality, SIZE);
+        terminal.wait_quiet(Duration::from_millis(800));
+        let before = terminal.last().1;
+        // An answer that nobody asked for draws nothing either.
+        terminal.send("\x1b[0n");
+        std::thread::sleep(Duration::from_millis(300));
+        assert_eq!(terminal.last().1, before, "{personality:?}");
+        quit(terminal);
+    }
+}

@@ -1,0 +1,113 @@
+//! The decoded picture after scripted moves, also at the map's edges, for every protocol.
+
+use super::expected::{compare, screen, state};
+use super::{QUIET, SIZE, explore, quit, sample};
+use crate::support::terminal::{Personality, Pictures};
+use atlascope::graphics::Protocol;
+
+/// Mean and largest difference that colours of fewer kinds, JPEG and per cents may make.
+fn follows(personality: Personality, protocol: Protocol, (mean, worst): (f64, f64)) {
+    let folder = tempfile::tempdir().unwrap();
+    let (atlas, path) = sample(folder.path());
+    let terminal = explore(&path, personality, SIZE);
+    let mut keys = String::new();
+    // Whole icons; closer; to the right, down, into both corners, and far out again.
+    for step in ["i++", "llllllllll", "jjjjjjj", "G", "g", "hk", "-lj"] {
+        keys.push_str(step);
+        terminal.send(step);
+        terminal.wait_quiet(QUIET);
+        let state = state(&atlas, screen(SIZE, (8, 16), protocol), &keys);
+        let found = compare(&state, &terminal.picture());
+        assert!(found.icons >= 30, "{keys}: {found:?}");
+        assert!(
+            found.mean < mean && found.worst < worst,
+            "{keys}: {found:?}"
+        );
+    }
+    quit(terminal);
+}
+
+#[test]
+fn kitty_shows_the_map() {
+    follows(Personality::Kitty, Protocol::Kitty, (5.0, 16.0));
+}
+
+#[test]
+fn placeholders_show_the_map() {
+    follows(Personality::Tmux, Protocol::Placeholders, (5.0, 16.0));
+}
+
+#[test]
+fn sixel_shows_the_map() {
+    follows(Personality::Xterm, Protocol::Sixel, (5.0, 16.0));
+}
+
+#[test]
+fn inline_pictures_show_the_map() {
+    follows(Personality::Iterm, Protocol::Iterm, (5.0, 16.0));
+}
+
+#[test]
+fn half_blocks_show_the_map() {
+    // 256 colours.
+    let protocol = Protocol::HalfBlock { true_colour: false };
+    follows(Personality::Plain, protocol, (16.0, 48.0));
+}
+
+/// A terminal may hold 320 MiB; we stay below 200, and what is not looked at any more goes.
+#[test]
+fn what_a_terminal_holds_is_bounded_and_freed_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, path) = sample(folder.path());
+    let mut terminal = explore(&path, Personality::Kitty, SIZE);
+    // Every size of every level: each has pages of its own.
+    for keys in ["+", "+", "+", "+", "+", "G", "g", "z", "-", "-", "-", "Z"] {
+        terminal.send(keys);
+        terminal.wait_quiet(QUIET);
+    }
+    let mut pictures = Pictures::new(SIZE);
+    pictures.feed(&terminal.raw());
+    assert!(pictures.most_held > 1 << 20 && pictures.most_held < 200 << 20);
+    terminal.send("q");
+    terminal.wait_exit(20);
+    let raw = terminal.raw();
+    let text = String::from_utf8_lossy(&raw);
+    let count = |what: &str| text.matches(what).count();
+    assert_eq!(count("a=t,"), count("d=I,"), "every picture is freed");
+}
+
+#[test]
+fn a_resize_sends_no_picture_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (atlas, path) = sample(folder.path());
+    for personality in [Personality::Kitty, Personality::Tmux] {
+        let terminal = explore(&path, personality, SIZE);
+        // A zoom of one's own stays at a resize.
+        terminal.send("i++.");
+        terminal.wait_quiet(QUIET);
+        let before = terminal.last().1;
+        terminal.resize((SIZE.0, SIZE.1 - 4));
+        terminal.wait_quiet(QUIET);
+        let sent = terminal.raw()[before..].to_vec();
+        let uploads = sent.windows(4).filter(|bytes| bytes == b"a=t,").count();
+        assert_eq!(uploads, 0, "{personality:?}");
+        let protocol = if personality == Personality::Kitty {
+            Protocol::Kitty
+        } else {
+            Protocol::Placeholders
+        };
+        let mut state = state(&atlas, screen(SIZE, (8, 16), protocol), "i++.");
+        let smaller = atlascope::explorer::Message::Resized {
+            columns: SIZE.0,
+            rows: SIZE.1 - 4,
+            cell_pixels: (8, 16),
+        };
+        atlascope::explorer::update(&mut state, smaller);
+        let found = compare(&state, &terminal.picture());
+        assert!(
+            found.icons >= 30 && found.mean < 5.0,
+            "{personality:?}: {found:?}"
+        );
+        quit(terminal);
+    }
+}
