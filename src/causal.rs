@@ -19,6 +19,7 @@ pub mod lab;
 pub mod paste;
 pub mod pixels;
 pub mod report;
+pub mod retest;
 pub mod sheet;
 pub mod statistics;
 pub mod sweep;

@@ -105,6 +105,21 @@ impl Album {
         Ok(album)
     }
 
+    /// The first scenes of a synthetic world.
+    pub fn of_scenes(seed: u64, n: usize) -> Self {
+        let world = World::new(seed);
+        let photo = |idx: usize| Photo {
+            path: format!("scene:{seed}:{idx}"),
+            source: 0,
+            label: Some(world.class(idx as u64) as ClassId),
+            predicted: None,
+        };
+        Self {
+            photos: (0..n).map(photo).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Number of photographs.
     pub fn len(&self) -> usize {
         self.photos.len()

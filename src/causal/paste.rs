@@ -41,6 +41,24 @@ pub enum At {
     Corner(Corner),
 }
 
+impl At {
+    /// Its name, as the command line takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            At::Own => "own",
+            At::Corner(corner) => corner.name(),
+        }
+    }
+
+    /// The place of this name.
+    pub fn named(name: &str) -> Option<At> {
+        if name == "own" {
+            return Some(At::Own);
+        }
+        Corner::named(name).map(At::Corner)
+    }
+}
+
 /// What is pasted, and on what.
 #[derive(Debug, Clone)]
 pub struct Paste {

@@ -31,15 +31,19 @@ impl Corner {
         Corner::BottomRight,
     ];
 
-    /// The corner nearest to a point of a square of `side`.
-    pub fn nearest((x, y): (f32, f32), side: u32) -> Corner {
-        let middle = side as f32 / 2.0;
-        match (x < middle, y < middle) {
-            (true, true) => Corner::TopLeft,
-            (false, true) => Corner::TopRight,
-            (true, false) => Corner::BottomLeft,
-            (false, false) => Corner::BottomRight,
+    /// Its name, as the command line takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Corner::TopLeft => "top-left",
+            Corner::TopRight => "top-right",
+            Corner::BottomLeft => "bottom-left",
+            Corner::BottomRight => "bottom-right",
         }
+    }
+
+    /// The corner of this name.
+    pub fn named(name: &str) -> Option<Corner> {
+        Corner::ALL.into_iter().find(|corner| corner.name() == name)
     }
 
     /// Where the left upper corner of something of this size comes to lie in a square of `side`.
@@ -198,7 +202,11 @@ mod tests {
         let large = RgbImage::from_pixel(30, 30, Rgb([7; 3]));
         let out = paste(&square, &large, Corner::BottomRight.place(16, (30, 30)));
         assert!(out.pixels().all(|p| p.0 == [7; 3]));
-        assert_eq!(Corner::nearest((3.0, 9.0), 16), Corner::BottomLeft);
+        assert!(
+            Corner::ALL
+                .iter()
+                .all(|corner| Corner::named(corner.name()) == Some(*corner))
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::lab::{Lab, predicted, probability};
 use super::paste::{Paste, Piece, Trial};
 use super::pixels;
 use crate::atlas::ClassId;
+use crate::suspects::claim::Before;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
@@ -20,6 +21,10 @@ const PIECES: usize = 8;
 pub struct Pair {
     /// The photograph.
     pub background: u32,
+    /// Number of the piece.
+    pub piece: usize,
+    /// Left and top of its place.
+    pub at: (u32, u32),
     /// As the network saw it.
     pub before: RgbImage,
     /// With the first piece that was pasted on it.
@@ -53,6 +58,8 @@ pub fn pairs(lab: &mut Lab, paste: &Paste, trials: &[Trial], n: usize) -> Result
         let (clean, pasted) = (&trial.clean, &trial.pasted[0]);
         pairs.push(Pair {
             background: trial.background,
+            piece: trial.pieces[0],
+            at: place,
             after: pixels::paste(&before, &piece.picture, place),
             before: (*before).clone(),
             predicted: [predicted(clean), predicted(pasted)],
@@ -60,6 +67,24 @@ pub fn pairs(lab: &mut Lab, paste: &Paste, trials: &[Trial], n: usize) -> Result
         });
     }
     Ok(pairs)
+}
+
+impl Pair {
+    /// The same by name.
+    pub fn told(&self, lab: &Lab) -> Before {
+        let classes = &lab.network().classes;
+        let name = |class: ClassId| {
+            let class = classes.get(usize::from(class));
+            class.map_or(String::new(), |class| class.name().to_owned())
+        };
+        Before {
+            image: lab.album().path(self.background).to_owned(),
+            piece: self.piece as u32,
+            at: [self.at.0, self.at.1],
+            predicted: self.predicted.map(name),
+            probability: self.probability,
+        }
+    }
 }
 
 /// One picture of them all: the pieces in a row, below them each pair with its after on the right.
@@ -109,6 +134,8 @@ mod tests {
     fn pairs_stand_side_by_side_below_the_pieces() {
         let pair = |before: u8, after: u8| Pair {
             background: 0,
+            piece: 0,
+            at: (0, 0),
             before: RgbImage::from_pixel(64, 64, Rgb([before; 3])),
             after: RgbImage::from_pixel(64, 64, Rgb([after; 3])),
             predicted: [0, 1],

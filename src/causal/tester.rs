@@ -4,6 +4,7 @@ use super::ablate::{Ablation, Ablator};
 use super::lab::Lab;
 use super::paste::{self, At, Paste, Pasted, Piece};
 use super::pixels;
+use super::sheet;
 use super::transfer::{self, Transfer};
 use super::{Album, CausalError, Result};
 use crate::atlas::{Atlas, ClassId, LayerAtlas, Level};
@@ -20,6 +21,8 @@ use std::sync::Arc;
 
 /// Exemplars of a cell.
 const EXEMPLARS: usize = 10;
+/// Backgrounds that are shown before and after.
+const PAIRS: usize = 4;
 /// Images on each side of an ablation or a transfer.
 const SIDE_IMAGES: usize = 32;
 
@@ -316,8 +319,19 @@ impl Test<'_> {
                 estimates.push(estimate);
             }
         }
+        let mut about = subject(lab, atlas, candidate, &layer)?;
+        if let Ok(groups) = self.transfer(&paste) {
+            let paths = |images: &[u32]| {
+                let paths = images.iter().map(|&idx| lab.album().path(idx).to_owned());
+                paths.collect()
+            };
+            about.with = paths(&groups.with);
+            about.without = paths(&groups.without);
+        }
+        let pairs = sheet::pairs(lab, &paste, &pasted.trials, PAIRS)?;
         let claim = Claim {
-            subject: subject(lab, atlas, candidate, &layer)?,
+            subject: about,
+            pairs: pairs.iter().map(|pair| pair.told(lab)).collect(),
             verdict: verdict(&estimates),
             estimates,
             sweep: Vec::new(),
@@ -496,6 +510,8 @@ fn subject(lab: &mut Lab, atlas: &Atlas, candidate: &Candidate, layer: &Layer) -
                 window: *window,
             })
             .collect(),
+        with: Vec::new(),
+        without: Vec::new(),
     })
 }
 
@@ -513,7 +529,9 @@ pub fn provenance(lab: &Lab, options: &Options) -> Provenance {
         size: input.size as u32,
         resize,
         seed: options.seed,
+        backgrounds: options.n as u32,
         ratio: options.ratio,
+        at: options.at.name().to_owned(),
         command: String::new(),
     }
 }

@@ -12,7 +12,9 @@ pub(super) use network::InputArgs;
 #[cfg(feature = "build")]
 pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg};
 #[cfg(feature = "build")]
-pub(super) use patch::{CellArg, CornerArg, JudgeArg, PatchArgs, TestedNetworkArgs};
+pub(super) use patch::{
+    CellArg, CornerArg, JudgeArg, PatchArgs, ReportArgs, RetestArgs, TestedNetworkArgs,
+};
 use std::path::PathBuf;
 pub(super) use suspects::{KindArg, SuspectsArgs};
 
@@ -56,6 +58,10 @@ pub(super) enum Command {
     #[cfg(feature = "build")]
     Patch(Box<PatchArgs>),
     Suspects(SuspectsArgs),
+    #[cfg(feature = "build")]
+    Report(ReportArgs),
+    #[cfg(feature = "build")]
+    Retest(Box<RetestArgs>),
     Export(ExportArgs),
     Info(InfoArgs),
     Doctor(DoctorArgs),

@@ -1,6 +1,6 @@
 //! `atlascope patch`: is a feature used by the model?
 
-mod claims;
+pub(super) mod claims;
 mod tell;
 
 #[cfg(feature = "explore")]
@@ -20,6 +20,7 @@ use crate::network::Network;
 use crate::suspects::claim::{Claim, Judgement, Method, Subject, Tester as _, verdict};
 use crate::suspects::{Candidate, Place};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A picture of the user's is pasted at this share of the input's side unless told, as in lucid's notebook.
@@ -259,23 +260,13 @@ fn of_picture(
     };
     let pasted = paste::paste(&mut lab, &paste, &mut |_| ControlFlow::Continue(()))
         .map_err(|error| moved(error.to_string()))?;
-    let class = &lab.network().classes[usize::from(target)];
-    let subject = Subject {
-        kind: None,
-        cell: None,
-        picture: Some(path.display().to_string()),
-        class: class.id.clone(),
-        class_name: class.name().to_owned(),
-        other: None,
-        component: None,
-        score: None,
-        q: None,
-        exemplars: Vec::new(),
-    };
+    let subject = picture_subject(&lab, target, path);
     let mut provenance = tester::provenance(&lab, &options);
     provenance.ratio = Some(args.ratio.unwrap_or(PICTURE_RATIO));
+    let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
     let mut claim = Claim {
         subject,
+        pairs: pairs.iter().map(|pair| pair.told(&lab)).collect(),
         verdict: verdict(&[pasted.estimate]),
         estimates: vec![pasted.estimate],
         sweep: Vec::new(),
@@ -286,13 +277,31 @@ fn of_picture(
     let wished = format!("--patch {}", tell::quoted(&path.display().to_string()));
     finish(args, &mut lab, (&paste, &pasted), &mut claim, &wished)?;
     notes.extend(skipped(&lab));
-    let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
     Ok(Outcome {
         claim,
         pieces: paste.pieces,
         pairs,
         notes,
     })
+}
+
+/// What a claim about a picture is about.
+fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
+    let class = &lab.network().classes[usize::from(target)];
+    Subject {
+        kind: None,
+        cell: None,
+        picture: Some(path.display().to_string()),
+        class: class.id.clone(),
+        class_name: class.name().to_owned(),
+        other: None,
+        component: None,
+        score: None,
+        q: None,
+        exemplars: Vec::new(),
+        with: Vec::new(),
+        without: Vec::new(),
+    }
 }
 
 /// The sweep behind the verdict, the person's judgement, and the command.

@@ -223,8 +223,15 @@ fn signed(value: f32) -> String {
 
 /// One digit behind the point, two where the value is small; a real minus.
 fn number(value: f32) -> String {
+    if value.abs() > 1e30 {
+        return if value > 0.0 { "∞" } else { "−∞" }.to_owned();
+    }
     let text = format!("{value:.1}");
-    let text = if text == "-0.0" { "0.0" } else { &text };
+    let text = match text.as_str() {
+        "0.0" | "-0.0" if value.abs() >= 0.005 => format!("{value:.2}"),
+        "-0.0" => "0.0".to_owned(),
+        _ => text,
+    };
     text.replace('-', "−")
 }
 
@@ -285,6 +292,27 @@ pub struct Subject {
     /// Where it shows.
     #[serde(default)]
     pub exemplars: Vec<Shown>,
+    /// Images of the class with it, that a transfer learned from.
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// Images of the class without it.
+    #[serde(default)]
+    pub without: Vec<String>,
+}
+
+/// A background before and after a paste.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// Path of the background.
+    pub image: String,
+    /// Number of the exemplar that was pasted on it.
+    pub piece: u32,
+    /// Left and top of the place in pixels of the network's input.
+    pub at: [u32; 2],
+    /// Names of the predicted classes before and after.
+    pub predicted: [String; 2],
+    /// Probability of the class before and after, 0..=1.
+    pub probability: [f32; 2],
 }
 
 /// What a claim was measured with.
@@ -300,9 +328,13 @@ pub struct Provenance {
     pub resize: String,
     /// Seed of backgrounds, controls, noise and resamples.
     pub seed: u64,
-    /// Pixels of the longer side of what was pasted; none for the crop's own size.
+    /// Number of backgrounds that were asked for.
+    pub backgrounds: u32,
+    /// Longer side of what was pasted as a share of the picture's; none for a crop's own size.
     #[serde(default)]
     pub ratio: Option<f32>,
+    /// Where it was pasted: `own`, where each crop was cut from, or a corner: `top-left`, …
+    pub at: String,
     /// The command that measures it again.
     pub command: String,
 }
@@ -321,6 +353,9 @@ pub struct Claim {
     /// The effect by size, where it was swept.
     #[serde(default)]
     pub sweep: Vec<SweepPoint>,
+    /// Backgrounds on which it moved the class most.
+    #[serde(default)]
+    pub pairs: Vec<Before>,
     /// What the person thinks.
     #[serde(default)]
     pub judgement: Judgement,

@@ -142,6 +142,64 @@ pub(crate) enum JudgeArg {
     Unsure,
 }
 
+/// Write what was claimed about an atlas: Markdown, a page with the pictures, data
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  atlascope report my.atlas
+  atlascope report my.atlas --claims claims.json --html report.html --json report.json
+  atlascope report my.atlas --html report.html --no-photos
+
+The same claims give the same bytes.")]
+pub(crate) struct ReportArgs {
+    /// The atlas that the claims are about
+    pub(crate) atlas: PathBuf,
+    /// A file of claims [default: the session beside the atlas]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) claims: Option<PathBuf>,
+    /// As Markdown [default, to the terminal]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// As one page that works offline
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// As data, for `atlascope retest`
+    #[arg(long = "json", value_name = "FILE")]
+    pub(crate) out_json: Option<PathBuf>,
+    /// Where the photographs are; may be repeated [default: where the atlas found them]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Leave the photographs out
+    #[arg(long)]
+    pub(crate) no_photos: bool,
+    /// Replace files that exist
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Test the claims of a report on another network: is the shortcut gone?
+///
+/// Exit code 0: every claim is gone. 3: one is still used. 4: none is still used, but one cannot be repeated (an
+/// ablation needs the cells of the first network). 1 and 2: the retest itself failed.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  atlascope retest report.json --network retrained.onnx --size 224
+  atlascope retest report.json --network inception_v1 --weights retrained.safetensors --json")]
+pub(crate) struct RetestArgs {
+    /// What `atlascope report --json` wrote
+    pub(crate) report: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: TestedNetworkArgs,
+    /// Where the photographs are; may be repeated [default: where the atlas found them]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Also claims that are not judged a shortcut [default: only when none is]
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 fn parse_place(text: &str) -> Result<CellArg, String> {
     let form = || format!("{text:?}: a cell is LAYER,GRID,ROW,COL, for example mixed5b,20,3,7");
     // A layer's name may hold commas; the last three parts are numbers.

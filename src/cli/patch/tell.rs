@@ -28,18 +28,6 @@ pub(super) fn json(told: &Outcome) -> Result<String, Failure> {
         all.extend(claim);
     }
     all.insert("notes".to_owned(), serde_json::to_value(&told.notes)?);
-    let pairs: Vec<Value> = told
-        .pairs
-        .iter()
-        .map(|pair| {
-            serde_json::json!({
-                "image": pair.background,
-                "predicted": pair.predicted,
-                "probability": pair.probability,
-            })
-        })
-        .collect();
-    all.insert("pairs".to_owned(), Value::Array(pairs));
     Ok(serde_json::to_string_pretty(&Value::Object(all))? + "\n")
 }
 
@@ -54,19 +42,17 @@ pub(super) fn text(told: &Outcome) -> String {
         subject.class_name,
         claim.verdict
     );
-    for pair in &told.pairs {
+    for pair in &claim.pairs {
+        let [before, after] = &pair.predicted;
+        let changes = if before == after {
+            String::new()
+        } else {
+            format!(", {before} → {after}")
+        };
         let _ = writeln!(
             text,
-            "  image {:>5}: P({}) {:.3} → {:.3}{}",
-            pair.background,
-            subject.class_name,
-            pair.probability[0],
-            pair.probability[1],
-            if pair.predicted[0] == pair.predicted[1] {
-                ""
-            } else {
-                ", the prediction changes"
-            }
+            "  P {:.3} → {:.3}  {}{changes}",
+            pair.probability[0], pair.probability[1], pair.image
         );
     }
     if claim.estimates.len() > 1 {
