@@ -9,6 +9,7 @@ pub mod moments;
 pub mod pca;
 mod percentile;
 pub mod rng;
+pub mod whiten;
 pub mod whitening;
 
 pub use percentile::{percentile, percentiles};

@@ -166,14 +166,10 @@ pub fn contrast(atlas: &Atlas, a: ClassId, b: ClassId) -> Suspects {
 
 fn pairs_of(atlas: &Atlas, of: &dyn Fn(&Context<'_>, &Features<'_>) -> Vec<Candidate>) -> Suspects {
     let context = Context::new(atlas);
-    let features = Features::all(atlas);
-    let cells = features.iter().filter(|features| features.head.is_none());
-    let kinds: Vec<Vec<Candidate>> = cells
-        .clone()
-        .map(|features| of(&context, features))
-        .collect();
+    let features = Features::all_cells(atlas);
+    let kinds: Vec<Vec<Candidate>> = features.iter().map(|one| of(&context, one)).collect();
     let mut candidates = list::interleave(kinds, MOST / 10);
-    for features in cells {
+    for features in &features {
         let own = candidates
             .iter_mut()
             .filter(|candidate| candidate.layer == features.layer);
@@ -201,7 +197,15 @@ fn about(context: &Context<'_>) -> Suspects {
     if context.atlas.head.is_none() {
         let why = "the atlas has no linear end: its network does not end in a mean and one linear map, or an older \
                    program built it";
-        for id in [Id::Likeness, Id::Ease, Id::Eigenvalue, Id::Alpha, Id::Tail] {
+        for id in [
+            Id::Likeness,
+            Id::Ease,
+            Id::Eigenvalue,
+            Id::Spread,
+            Id::Alpha,
+            Id::Unison,
+            Id::Tail,
+        ] {
             missing.push((id, why));
         }
     }

@@ -20,5 +20,6 @@ mod prebuilt;
 mod store;
 mod support;
 mod terminals;
+mod suspects;
 mod tidy;
 mod world;

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// Columns that are shown unless others are asked for.
-const USUAL: &[&str] = &["attribution", "share", "presence", "eigenvalue"];
+const USUAL: &[&str] = &["attribution", "place_share", "presence", "alpha", "unison"];
 /// The usual ones where cells stand between two classes.
 const USUAL_PAIRS: &[&str] = &["attribution", "contrast", "reuse"];
 

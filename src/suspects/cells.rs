@@ -25,6 +25,8 @@ struct Counts {
     pulled: Array2<u32>,
     /// Features: all images.
     all: Vec<u32>,
+    /// Features: all positions.
+    places: Vec<u32>,
 }
 
 /// One place of a feature in images of one class.
@@ -54,6 +56,7 @@ fn counts(context: &Context<'_>, features: &Features<'_>) -> Counts {
         by_class: Array2::zeros(shape),
         pulled: Array2::zeros(shape),
         all: vec![0; features.len()],
+        places: vec![0; features.len()],
     };
     let mut last_seen = vec![u32::MAX; features.len()];
     for (image, row) in (0_u32..).zip(features.of_position.rows()) {
@@ -62,6 +65,7 @@ fn counts(context: &Context<'_>, features: &Features<'_>) -> Counts {
         let pulled = predicted.filter(|_| context.is_right(image) == Some(false));
         for &feature in row {
             let feature = usize::from(feature);
+            counts.places[feature] += 1;
             if std::mem::replace(&mut last_seen[feature], image) == image {
                 continue;
             }
@@ -89,6 +93,8 @@ struct Search<'a> {
     rival: Option<usize>,
     /// Attribution-weighted mean direction, unit length.
     core: Array1<f32>,
+    /// Largest attribution of a feature to the class.
+    strongest: f32,
 }
 
 impl<'a> Search<'a> {
@@ -109,7 +115,9 @@ impl<'a> Search<'a> {
             core /= norm;
         }
         let group = context.members.group(class, &context.alike);
+        let attributions = features.attributions.column(class);
         Self {
+            strongest: attributions.fold(f32::MIN_POSITIVE, |most, &v| most.max(v)),
             rival: group.get(1).copied(),
             context,
             features,
@@ -243,6 +251,9 @@ impl<'a> Search<'a> {
         set(Id::Share, Some(share));
         set(Id::Lift, Some((share / prior).ln()));
         set(Id::Presence, Some(presence));
+        let places = run.len() as f32 / self.counts.places[at] as f32;
+        set(Id::PlaceShare, Some(places));
+        set(Id::Strength, Some(attribution / self.strongest));
         set(Id::Rarity, Some(share * (1.0 - presence)));
         set(Id::Incoherence, Some(attribution * (1.0 - cosine)));
         set(Id::Likeness, self.likeness(chosen));

@@ -33,6 +33,12 @@ columns! {
     Presence "presence",
         "Of the class's images, the share that shows the feature, 0..1.",
         "association rules (support)";
+    PlaceShare "place_share",
+        "Of the positions that show the feature, the share that lies in images of the class, 0..1.",
+        "share, counted in positions";
+    Strength "strength",
+        "Attribution over that of the class's strongest feature, 0..1.",
+        "attribution, comparable between classes";
     Rarity "rarity",
         "share · (1 − presence): goes with the class, but only with few of its images.",
         "the small outlying clusters of Lapuschkin et al., SpRAy, 2019";
@@ -69,9 +75,15 @@ columns! {
     Eigenvalue "eigenvalue",
         "Variance of the class's images along the component, in squared logits.",
         "Neuhaus et al., Spurious Features Everywhere, ICCV 2023";
+    Spread "spread",
+        "Variance of the class's images along the component over the variance within all classes; contrastive components.",
+        "Abid et al., contrastive principal components, 2018";
     Alpha "alpha",
         "Mean of the component's ten largest contributions to the class's logit.",
         "Neuhaus et al. 2023";
+    Unison "unison",
+        "Of the 20 images farthest along the component, the share whose strongest place shows the same feature, 0..1.",
+        "near-duplicates, in activation space";
     Tail "tail",
         "Skewness of the class's images along the component: a few images far out on one side.",
         "projection pursuit; Friedman and Tukey 1974";

@@ -24,9 +24,12 @@ pub(super) struct Features<'a> {
 }
 
 impl<'a> Features<'a> {
-    /// Every vocabulary of an atlas.
+    /// Every vocabulary of an atlas. The cells of the layer that has clusters are left out: clusters are of the same
+    /// positions, finer where there is more, and know how strongly each position shows them.
     pub(super) fn all(atlas: &'a Atlas) -> Vec<Self> {
+        let clustered = atlas.head.as_ref().map(|head| head.layer.as_str());
         let layers = atlas.layers.iter().enumerate();
+        let layers = layers.filter(|(_, layer)| Some(layer.name.as_str()) != clustered);
         let cells = layers.filter_map(|(idx, layer)| Self::cells(idx, layer));
         let shown_at = atlas
             .layers
@@ -35,6 +38,14 @@ impl<'a> Features<'a> {
         let clusters = atlas.head.as_ref().zip(shown_at);
         cells
             .chain(clusters.map(|(head, layer)| Self::clusters(layer, head)))
+            .collect()
+    }
+
+    /// The cells of every layer.
+    pub(super) fn all_cells(atlas: &'a Atlas) -> Vec<Self> {
+        let layers = atlas.layers.iter().enumerate();
+        layers
+            .filter_map(|(idx, layer)| Self::cells(idx, layer))
             .collect()
     }
 

@@ -1,9 +1,9 @@
-//! The order of the list: each kind by its own score, near neighbours left out, kinds in turn.
+//! The order of the list: each kind by its own score, what shows the same images left out, kinds in turn.
 
 use super::columns::Id;
 use super::{Candidate, Kind};
 
-/// Cells this near on the map are the same candidate for the same class.
+/// Cells between two classes that are this near on the map are one.
 const NEAR: u32 = 2;
 /// Shared images from which two lists of exemplars show the same.
 const SAME_IMAGES: usize = 6;
@@ -12,8 +12,8 @@ const SAME_IMAGES: usize = 6;
 pub(super) fn score(candidate: &Candidate) -> f32 {
     let value = |id: Id| candidate.scores[id as usize].unwrap_or(0.0);
     match candidate.kind {
-        Kind::Cell => value(Id::Rarity),
-        Kind::Component => value(Id::Eigenvalue),
+        Kind::Cell => value(Id::PlaceShare) * value(Id::Strength),
+        Kind::Component => value(Id::Alpha) * value(Id::Unison),
         Kind::MultiUse | Kind::Contrast => candidate.score,
     }
 }
@@ -36,8 +36,7 @@ fn same(a: &Candidate, b: &Candidate) -> bool {
     if a.class != b.class || a.other != b.other {
         return false;
     }
-    let near = a.kind == b.kind
-        && a.kind != Kind::Component
+    let near = a.other.is_some()
         && a.layer == b.layer
         && a.cell.row.abs_diff(b.cell.row) < NEAR
         && a.cell.col.abs_diff(b.cell.col) < NEAR;
