@@ -44,6 +44,8 @@ mod pull;
 mod remember;
 #[cfg(feature = "build")]
 mod report;
+#[cfg(all(feature = "build", feature = "explore"))]
+mod reporter;
 #[cfg(feature = "explore")]
 mod show;
 mod suspects;

@@ -19,7 +19,7 @@ mod pipeline;
 mod prebuilt;
 mod store;
 mod support;
-mod terminals;
 mod suspects;
+mod terminals;
 mod tidy;
 mod world;

@@ -11,7 +11,7 @@ use crate::explorer::photographs::reduced;
 use crate::explorer::worker::{Examined, Examiner, Finding, Shot, Tell};
 use crate::images;
 use crate::suspects::Candidate;
-use crate::suspects::claim::{Claim, Method, Subject, Tester as _, verdict};
+use crate::suspects::claim::{Claim, Judgement, Method, Tester as _, verdict};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,9 @@ impl NetworkExaminer {
             .map_err(|error| format!("the picture {}: {error}", path.display()))?;
         let options = Options::default();
         let lab = self.tester.lab()?;
+        if usize::from(class) >= lab.network().classes.len() {
+            return Err(format!("the network has no class {class}"));
+        }
         let ratio = patch::PICTURE_RATIO;
         let longer = (ratio * lab.side() as f32).round().max(1.0) as u32;
         let paste = Paste {
@@ -88,24 +91,15 @@ impl NetworkExaminer {
         let pasted = pasted.map_err(|error| error.to_string())?;
         let mut provenance = tester::provenance(lab, &options);
         provenance.ratio = Some(ratio);
-        let known = lab.network().classes.get(usize::from(class));
+        let pairs = sheet::pairs(lab, &paste, &pasted.trials, SHOTS);
+        let pairs = pairs.map_err(|error| error.to_string())?;
         let mut claim = Claim {
-            subject: Subject {
-                kind: None,
-                cell: None,
-                picture: Some(path.display().to_string()),
-                class: known.map_or(String::new(), |class| class.id.clone()),
-                class_name: known.map_or(String::new(), |class| class.name().to_owned()),
-                other: None,
-                component: None,
-                score: None,
-                q: None,
-                exemplars: Vec::new(),
-            },
+            subject: patch::picture_subject(lab, class, path),
+            pairs: pairs.iter().map(|pair| pair.told(lab)).collect(),
             verdict: verdict(&[pasted.estimate]),
             estimates: vec![pasted.estimate],
             sweep: Vec::new(),
-            judgement: crate::suspects::claim::Judgement::default(),
+            judgement: Judgement::default(),
             note: String::new(),
             provenance,
         };

@@ -8,7 +8,7 @@ use crate::explorer::keymap::Keymap;
 use crate::explorer::link::{self, Link};
 use crate::explorer::photographs::{Album, Window};
 use crate::explorer::session::Keeper;
-use crate::explorer::worker::{Examiner, Locator};
+use crate::explorer::worker::{Examiner, Locator, Reporter};
 use crate::explorer::{self, Options, Services, Source, Update};
 use crate::graphics::probe::{self, Capabilities, Choice, Hints};
 use crate::store;
@@ -117,7 +117,10 @@ fn show(
     #[cfg(feature = "build")]
     let examiner: Option<Box<dyn Examiner>> =
         Some(Box::new(super::examiner::NetworkExaminer::new(
-            wishes.file.unwrap_or_else(|| PathBuf::from(&wishes.name)),
+            wishes
+                .file
+                .clone()
+                .unwrap_or_else(|| PathBuf::from(&wishes.name)),
             wishes.weights.clone(),
             folders.clone(),
         )));
@@ -126,13 +129,20 @@ fn show(
         wishes.weights,
         folders.clone(),
     )));
+    #[cfg(feature = "build")]
+    let reporter: Option<Box<dyn Reporter>> = Some(Box::new(super::reporter::FileReporter::new(
+        wishes.file,
+        folders.clone(),
+    )));
+    #[cfg(not(feature = "build"))]
+    let reporter: Option<Box<dyn Reporter>> = None;
     #[cfg(not(feature = "build"))]
     let (locator, examiner): (Option<Box<dyn Locator>>, Option<Box<dyn Examiner>>) = (None, None);
     let services = Services {
         photographs: Some(Box::new(Album::new(folders, window))),
         locator,
         examiner,
-        reporter: None,
+        reporter,
         keeper: remembered.map(|kept| Box::new(kept) as Box<dyn Keeper>),
     };
     let options = Options {

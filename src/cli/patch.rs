@@ -286,7 +286,7 @@ fn of_picture(
 }
 
 /// What a claim about a picture is about.
-fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
+pub(super) fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
     let class = &lab.network().classes[usize::from(target)];
     Subject {
         kind: None,

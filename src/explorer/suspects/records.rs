@@ -139,11 +139,13 @@ pub fn provisional(atlas: &Atlas, candidate: &Candidate) -> Claim {
         let part = layer.map_or(Part::WHOLE, |layer| photographs::seen_by(layer, position));
         let pixels = |share: f32| (share * size as f32).round() as u32;
         let path = atlas.images.path.get(exemplar.image as usize);
+        let side = pixels(part.width).min(size);
+        let from = |share: f32| pixels(share).min(size - side);
         Shown {
             image: path.cloned().unwrap_or_default(),
             row: exemplar.row,
             col: exemplar.col,
-            window: [pixels(part.x), pixels(part.y), pixels(part.width)],
+            window: [from(part.x), from(part.y), side],
         }
     });
     claim(
@@ -159,6 +161,8 @@ pub fn provisional(atlas: &Atlas, candidate: &Candidate) -> Claim {
             score: Some(candidate.score),
             q: candidate.q,
             exemplars: shown.collect(),
+            with: Vec::new(),
+            without: Vec::new(),
         },
         size,
     )
@@ -177,6 +181,8 @@ pub(in crate::explorer) fn of_picture(atlas: &Atlas, path: &str, class: ClassId)
         score: None,
         q: None,
         exemplars: Vec::new(),
+        with: Vec::new(),
+        without: Vec::new(),
     };
     claim(atlas, subject, 0)
 }
@@ -187,6 +193,7 @@ fn claim(atlas: &Atlas, subject: Subject, size: u32) -> Claim {
         estimates: Vec::new(),
         verdict: "not tested".to_owned(),
         sweep: Vec::new(),
+        pairs: Vec::new(),
         judgement: Judgement::Unsure,
         note: String::new(),
         provenance: Provenance {
@@ -195,7 +202,9 @@ fn claim(atlas: &Atlas, subject: Subject, size: u32) -> Claim {
             size,
             resize: String::new(),
             seed: 0,
+            backgrounds: 0,
             ratio: None,
+            at: String::new(),
             command: String::new(),
         },
     }
