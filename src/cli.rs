@@ -12,6 +12,8 @@ mod completions;
 #[cfg(all(feature = "build", feature = "explore"))]
 mod demo;
 mod doctor;
+#[cfg(all(feature = "build", feature = "explore"))]
+mod examiner;
 #[cfg(feature = "explore")]
 mod explore;
 mod export;
@@ -42,6 +44,8 @@ mod pull;
 mod remember;
 #[cfg(feature = "build")]
 mod report;
+#[cfg(all(feature = "build", feature = "explore"))]
+mod reporter;
 #[cfg(feature = "explore")]
 mod show;
 mod suspects;

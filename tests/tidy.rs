@@ -45,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hub", &["progress"]),
     ("graphics", &[]),
     // Photographs behind the cells are read by the same decoder as a build reads them, scenes drawn again.
-    ("explorer", &["atlas", "graphics", "images"]),
+    ("explorer", &["atlas", "graphics", "images", "suspects"]),
     ("config", &["explorer"]),
     (
         "cli",

@@ -3,6 +3,9 @@
 pub(super) mod claims;
 mod tell;
 
+#[cfg(feature = "explore")]
+pub(super) use tell::quoted;
+
 use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
 use super::{Failure, build, networks, open, output};
 use crate::atlas::{Atlas, ClassId, class_called};
@@ -21,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A picture of the user's is pasted at this share of the input's side unless told, as in lucid's notebook.
-const PICTURE_RATIO: f32 = 0.4;
+pub(super) const PICTURE_RATIO: f32 = 0.4;
 /// Pairs on a sheet.
 const PAIRS: usize = 4;
 
@@ -283,7 +286,7 @@ fn of_picture(
 }
 
 /// What a claim about a picture is about.
-fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
+pub(super) fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
     let class = &lab.network().classes[usize::from(target)];
     Subject {
         kind: None,

@@ -162,7 +162,7 @@ pub(super) fn command(args: &PatchArgs, subject: &Subject, wished: &str) -> Stri
 }
 
 /// As a shell takes it.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::cli) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
