@@ -268,6 +268,7 @@ fn a_cell_of_two_unlike_classes_and_cells_between_two() {
     let head = atlas.head.as_mut().unwrap();
     let row = head.weights.row(1).to_owned();
     head.weights.row_mut(2).assign(&row);
+    head.weights.row_mut(4).assign(&row.mapv(|w| -w));
     let found = suspects::multi_use(&atlas);
     let first = &found.candidates[0];
     assert_eq!(
