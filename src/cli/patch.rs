@@ -6,10 +6,9 @@ mod tell;
 use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
 use super::{Failure, build, networks, open, output};
 use crate::atlas::{Atlas, ClassId, class_called};
-use crate::causal::paste::{self, At, Paste, Pasted, Piece};
+use crate::causal::paste::{self, At, Paste, Piece};
 use crate::causal::pixels::{self, Corner};
 use crate::causal::sheet::{self, Pair};
-use crate::causal::sweep::{self, RATIOS};
 use crate::causal::tester::{self, NetworkTester, Options, When};
 use crate::causal::{Album, Lab};
 use crate::images;
@@ -134,6 +133,7 @@ fn options(args: &PatchArgs) -> Options {
         } else {
             When::Never
         },
+        sweep: args.sweep,
     }
 }
 
@@ -197,8 +197,9 @@ fn of_cell(
         "--cell {}",
         claim.subject.cell.as_deref().unwrap_or_default()
     );
-    finish(args, lab, (&paste, &pasted), &mut claim, &wished)?;
+    finish(args, &mut claim, &wished);
     notes.extend(skipped(lab));
+    notes.extend(claim.left_out.iter().cloned());
     let pairs = sheet::pairs(lab, &paste, &pasted.trials, PAIRS)?;
     Ok(Outcome {
         claim,
@@ -261,18 +262,26 @@ fn of_picture(
     let mut provenance = tester::provenance(&lab, &options);
     provenance.ratio = Some(args.ratio.unwrap_or(PICTURE_RATIO));
     let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
+    let mut estimate = pasted.estimate;
+    let sweep = if options.sweep {
+        let go_on = &mut |_: &_| ControlFlow::Continue(());
+        tester::behind(&mut lab, &paste, &pasted, &mut estimate, go_on)?
+    } else {
+        Vec::new()
+    };
     let mut claim = Claim {
         subject,
         pairs: pairs.iter().map(|pair| pair.told(&lab)).collect(),
-        verdict: verdict(&[pasted.estimate]),
-        estimates: vec![pasted.estimate],
-        sweep: Vec::new(),
+        verdict: verdict(&[estimate]),
+        estimates: vec![estimate],
+        left_out: Vec::new(),
+        sweep,
         judgement: Judgement::default(),
         note: String::new(),
         provenance,
     };
     let wished = format!("--patch {}", tell::quoted(&path.display().to_string()));
-    finish(args, &mut lab, (&paste, &pasted), &mut claim, &wished)?;
+    finish(args, &mut claim, &wished);
     notes.extend(skipped(&lab));
     Ok(Outcome {
         claim,
@@ -301,27 +310,8 @@ fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
     }
 }
 
-/// The sweep behind the verdict, the person's judgement, and the command.
-fn finish(
-    args: &PatchArgs,
-    lab: &mut Lab,
-    (paste, pasted): (&Paste, &Pasted),
-    claim: &mut Claim,
-    wished: &str,
-) -> Result<(), Failure> {
-    if args.sweep {
-        // All backgrounds of the verdict, no more.
-        let paste = Paste {
-            n: pasted.trials.len(),
-            ..paste.clone()
-        };
-        let swept = sweep::sweep(lab, &paste, &RATIOS, &mut |_| ControlFlow::Continue(()))?;
-        claim.sweep = swept.points;
-        if let Some(first) = claim.estimates.first_mut() {
-            first.best_flips = Some(swept.best);
-        }
-        claim.verdict = verdict(&claim.estimates);
-    }
+/// The person's judgement, and the command.
+fn finish(args: &PatchArgs, claim: &mut Claim, wished: &str) {
     claim.judgement = match args.judge {
         Some(JudgeArg::Core) => Judgement::Core,
         Some(JudgeArg::Shortcut) => Judgement::Shortcut,
@@ -329,7 +319,6 @@ fn finish(
     };
     claim.note = args.note.clone().unwrap_or_default();
     claim.provenance.command = tell::command(args, &claim.subject, wished);
-    Ok(())
 }
 
 /// A failure of a test, with the way out when photographs are missing.
