@@ -6,6 +6,8 @@
 mod args;
 #[cfg(feature = "build")]
 mod build;
+#[cfg(feature = "build")]
+mod classes;
 mod completions;
 #[cfg(all(feature = "build", feature = "explore"))]
 mod demo;
@@ -42,6 +44,7 @@ mod remember;
 mod report;
 #[cfg(feature = "explore")]
 mod show;
+mod suspects;
 #[cfg(feature = "build")]
 mod train_demo;
 
@@ -90,6 +93,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Show(args) => show::run(&args),
         #[cfg(feature = "build")]
         Command::Patch(args) => patch::run(&args),
+        Command::Suspects(args) => suspects::run(&args),
         #[cfg(feature = "build")]
         Command::Report(args) => report::report(&args),
         // What became of the claims is its exit code.

@@ -28,6 +28,10 @@ pub struct Head {
     pub clusters: Array2<f16>,
     /// For every image and position the nearest cluster by cosine: images × (rows · columns), row-major.
     pub position_clusters: Array2<u16>,
+    /// Cosine of every position's activation to its cluster, images × (rows · columns).
+    pub position_cosines: Quantized,
+    /// Length of every position's activation, images × (rows · columns).
+    pub position_norms: Quantized,
 }
 
 impl Head {
@@ -43,6 +47,28 @@ impl Head {
         same_len("head.clusters", "columns", depth, cluster_depth)?;
         same_len("head.position_clusters", "rows", n_images, image_rows)?;
         same_len("head.position_clusters", "columns", n_positions, positions)?;
+        for (part, table) in [
+            ("head.position_cosines", &self.position_cosines),
+            ("head.position_norms", &self.position_norms),
+        ] {
+            same_len(part, "rows", n_images, table.n_rows())?;
+            same_len(part, "columns", n_positions, table.data.ncols())?;
+        }
+        let finite = |table: &Quantized| table.zero.is_finite() && table.step.is_finite();
+        let numbers = self.weights.iter().chain(&self.clusters);
+        if !numbers.into_iter().all(|v| v.is_finite()) || !self.bias.iter().all(|v| v.is_finite()) {
+            return Err(Inconsistent {
+                part: "head".to_owned(),
+                what: "a weight, bias or cluster that is not finite".to_owned(),
+            });
+        }
+        let tables = [&self.pooled, &self.position_cosines, &self.position_norms];
+        if !tables.into_iter().all(finite) {
+            return Err(Inconsistent {
+                part: "head".to_owned(),
+                what: "a scale that is not finite".to_owned(),
+            });
+        }
         let mut clusters = self.position_clusters.iter();
         if let Some(cluster) = clusters.find(|&&cluster| usize::from(cluster) >= n_clusters) {
             return Err(Inconsistent {
