@@ -16,6 +16,7 @@ use crate::suspects::claim::{
 };
 use crate::suspects::{Candidate, Exemplar, Kind, Place};
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -182,6 +183,7 @@ pub struct NetworkTester {
     open: Open,
     folders: Vec<PathBuf>,
     options: Options,
+    command: String,
     atlas: Option<Arc<Atlas>>,
     lab: Option<Lab>,
     ablator: Ablator,
@@ -204,11 +206,18 @@ impl NetworkTester {
             open,
             folders,
             options,
+            command: "atlascope patch ATLAS".to_owned(),
             atlas: None,
             lab: None,
             ablator: Ablator::default(),
             last: None,
         }
+    }
+
+    /// How the commands in claims begin: the program, the atlas, the network, the photographs.
+    #[must_use]
+    pub fn with_command(self, command: String) -> Self {
+        Self { command, ..self }
     }
 
     /// The bench, once the network is open.
@@ -263,7 +272,8 @@ impl crate::suspects::claim::Tester for NetworkTester {
             options,
         };
         let tested = test.run(lab, &mut self.ablator, tell);
-        let (claim, last) = tested.map_err(|error| error.to_string())?;
+        let (mut claim, last) = tested.map_err(|error| error.to_string())?;
+        claim.provenance.command = command(&self.command, &claim, &options);
         self.last = Some(last);
         Ok(claim)
     }
@@ -548,6 +558,60 @@ fn subject(lab: &mut Lab, atlas: &Atlas, candidate: &Candidate, layer: &Layer) -
     })
 }
 
+/// The command that measures a claim again, from its beginning.
+pub fn command(beginning: &str, claim: &Claim, options: &Options) -> String {
+    let mut text = beginning.to_owned();
+    let subject = &claim.subject;
+    if let Some(picture) = &subject.picture {
+        let _ = write!(text, " --patch {}", quoted(picture));
+    }
+    if let Some(cell) = &subject.cell {
+        let _ = write!(text, " --cell {}", quoted(cell));
+    }
+    if let Some(component) = subject.component {
+        let _ = write!(text, " --component {component}");
+    }
+    let _ = write!(text, " --class {}", quoted(&subject.class));
+    if let Some(ratio) = options.ratio {
+        let _ = write!(text, " --ratio {ratio}");
+    }
+    if options.at != At::Own {
+        let _ = write!(text, " --corner {}", options.at.name());
+    }
+    if options.n != Options::default().n {
+        let _ = write!(text, " --backgrounds {}", options.n);
+    }
+    let has = |wanted: fn(Method) -> bool| claim.estimates.iter().any(|e| wanted(e.method));
+    for (flag, on) in [
+        ("--all", !options.early),
+        ("--sweep", options.sweep),
+        (
+            "--ablate",
+            options.ablate && claim.subject.picture.is_none(),
+        ),
+        (
+            "--transfer",
+            options.transfer == When::Always || has(Method::is_transfer),
+        ),
+    ] {
+        if on {
+            let _ = write!(text, " {flag}");
+        }
+    }
+    let _ = write!(text, " --seed {}", options.seed);
+    text
+}
+
+/// As a shell takes it.
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// What a claim was measured with; the command is the caller's to tell.
 pub fn provenance(lab: &Lab, options: &Options) -> Provenance {
     let input = lab.network().input;
@@ -566,5 +630,18 @@ pub fn provenance(lab: &Lab, options: &Options) -> Provenance {
         ratio: options.ratio,
         at: options.at.name().to_owned(),
         command: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quoted("a/b-c.onnx"), "a/b-c.onnx");
+        assert_eq!(quoted("great white"), "'great white'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
     }
 }

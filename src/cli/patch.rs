@@ -14,7 +14,7 @@ use crate::causal::{Album, Lab};
 use crate::images;
 use crate::network::Network;
 use crate::suspects::claim::{Claim, Judgement, Method, Subject, Tester as _, verdict};
-use crate::suspects::{Candidate, Place};
+use crate::suspects::{self, Candidate, Kind, Place};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -180,11 +180,12 @@ fn of_cell(
         row: cell.row,
         col: cell.col,
     };
-    let candidate = tester::candidate(atlas, layer_idx, place, class)?;
+    let candidate = listed(args, atlas, (layer_idx, place), class)?;
     let mut notes = notes(&Album::of_atlas(atlas, Vec::new()), Some(&candidate));
     let mut network = Some(network);
     let open = move |_: &Atlas| network.take().ok_or_else(|| "it is open".to_owned());
-    let mut tester = NetworkTester::new(Box::new(open), args.images.clone(), options(args));
+    let mut tester = NetworkTester::new(Box::new(open), args.images.clone(), options(args))
+        .with_command(tell::beginning(args));
     tester.atlas(Arc::new(atlas.clone()));
     let mut claim = tester
         .test(&candidate, &mut |_| ControlFlow::Continue(()))
@@ -193,11 +194,7 @@ fn of_cell(
         return Err(Failure::failed("nothing was pasted"));
     };
     let lab = tester.lab().map_err(moved)?;
-    let wished = format!(
-        "--cell {}",
-        claim.subject.cell.as_deref().unwrap_or_default()
-    );
-    finish(args, &mut claim, &wished);
+    judge(args, &mut claim);
     notes.extend(skipped(lab));
     notes.extend(claim.left_out.iter().cloned());
     let pairs = sheet::pairs(lab, &paste, &pasted.trials, PAIRS)?;
@@ -207,6 +204,30 @@ fn of_cell(
         pairs,
         notes,
     })
+}
+
+/// The candidate of the list for a cell or a component and a class; else the cell with its own exemplars.
+fn listed(
+    args: &PatchArgs,
+    atlas: &Atlas,
+    (layer, cell): (usize, Place),
+    class: ClassId,
+) -> Result<Candidate, Failure> {
+    let all = suspects::find(atlas).candidates;
+    let of_class = all.into_iter().filter(|c| c.class == class);
+    if args.component.is_some() {
+        let mut of_kind = of_class.filter(|c| c.kind == Kind::Component);
+        let found = of_kind.find(|c| c.component == args.component);
+        return found.ok_or_else(|| {
+            Failure::usage("the list has no such component of that class")
+                .hint("`atlascope suspects ATLAS --kind component` lists them")
+        });
+    }
+    let mut of_kind = of_class.filter(|c| c.kind == Kind::Cell);
+    match of_kind.find(|c| (c.layer, c.cell) == (layer, cell)) {
+        Some(candidate) => Ok(candidate),
+        None => Ok(tester::candidate(atlas, layer, cell, class)?),
+    }
 }
 
 fn of_picture(
@@ -280,8 +301,12 @@ fn of_picture(
         note: String::new(),
         provenance,
     };
-    let wished = format!("--patch {}", tell::quoted(&path.display().to_string()));
-    finish(args, &mut claim, &wished);
+    let options = Options {
+        ratio: claim.provenance.ratio,
+        ..options
+    };
+    claim.provenance.command = tester::command(&tell::beginning(args), &claim, &options);
+    judge(args, &mut claim);
     notes.extend(skipped(&lab));
     Ok(Outcome {
         claim,
@@ -310,15 +335,14 @@ fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
     }
 }
 
-/// The person's judgement, and the command.
-fn finish(args: &PatchArgs, claim: &mut Claim, wished: &str) {
+/// The person's judgement.
+fn judge(args: &PatchArgs, claim: &mut Claim) {
     claim.judgement = match args.judge {
         Some(JudgeArg::Core) => Judgement::Core,
         Some(JudgeArg::Shortcut) => Judgement::Shortcut,
         Some(JudgeArg::Unsure) | None => Judgement::Unsure,
     };
     claim.note = args.note.clone().unwrap_or_default();
-    claim.provenance.command = tell::command(args, &claim.subject, wished);
 }
 
 /// A failure of a test, with the way out when photographs are missing.
