@@ -5,8 +5,10 @@
 //! [`Atlas::check`], which `store` calls after reading and before writing.
 
 mod class;
+mod head;
 mod icon;
 mod images;
+mod input;
 mod layer;
 mod level;
 mod quantized;
@@ -15,8 +17,10 @@ pub mod sample;
 mod truth;
 
 pub use class::{Class, ClassId, class_called, short_name};
+pub use head::Head;
 pub use icon::{Icons, Palette, TILE_SIZE, Tile};
 pub use images::Images;
+pub use input::{Channels, InputSpec, Resize};
 pub use layer::{LayerAtlas, LayoutQuality, Pca, Samples, TOP_ATTRIBUTIONS, snap_position};
 pub use level::{Cell, Level};
 pub use quantized::Quantized;
@@ -39,6 +43,8 @@ pub struct Atlas {
     pub layers: Vec<LayerAtlas>,
     /// What was planted in the images on purpose, when the program made them itself.
     pub truth: Option<Truth>,
+    /// The linear end of the network, where it has one.
+    pub head: Option<Head>,
     /// False while a build is still running and this is a snapshot of its finished stages.
     pub complete: bool,
 }
@@ -79,6 +85,9 @@ impl Atlas {
             .check(self.classes.len(), self.recipe.sources.len())?;
         if let Some(truth) = &self.truth {
             truth.check(self.images.len())?;
+        }
+        if let Some(head) = &self.head {
+            head.check(self.images.len(), self.classes.len())?;
         }
         if self.layers.is_empty() {
             return Err(Inconsistent {

@@ -1,14 +1,19 @@
 //! The command line: the only part that reads arguments, environment, working directory and the clock of the day.
 //!
-//! Exit codes: 0 done (also when the reader of our output went away), 1 failed, 2 wrong usage, 130 interrupted.
+//! Exit codes: 0 done (also when the reader of our output went away), 1 failed, 2 wrong usage, 130 interrupted. A retest
+//! ends with 3 when a claim still holds and with 4 when one cannot be repeated.
 
 mod args;
 #[cfg(feature = "build")]
 mod build;
+#[cfg(feature = "build")]
+mod classes;
 mod completions;
 #[cfg(all(feature = "build", feature = "explore"))]
 mod demo;
 mod doctor;
+#[cfg(all(feature = "build", feature = "explore"))]
+mod examiner;
 #[cfg(feature = "explore")]
 mod explore;
 mod export;
@@ -28,6 +33,8 @@ mod networks;
 mod open;
 mod output;
 #[cfg(feature = "build")]
+mod patch;
+#[cfg(feature = "build")]
 mod predict;
 #[cfg(feature = "build")]
 mod progress;
@@ -35,8 +42,13 @@ mod progress;
 mod pull;
 #[cfg(feature = "explore")]
 mod remember;
+#[cfg(feature = "build")]
+mod report;
+#[cfg(all(feature = "build", feature = "explore"))]
+mod reporter;
 #[cfg(feature = "explore")]
 mod show;
+mod suspects;
 #[cfg(feature = "build")]
 mod train_demo;
 
@@ -59,14 +71,14 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     logging::start();
     match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(),
     }
 }
 
-fn run(args: Args) -> Result<(), Failure> {
+fn run(args: Args) -> Result<ExitCode, Failure> {
     use args::Command;
-    match args.command {
+    let done = match args.command {
         #[cfg(feature = "build")]
         Command::Build(args) => build::run(&args),
         #[cfg(all(feature = "build", feature = "explore"))]
@@ -83,6 +95,14 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::Locate(args) => locate::run(&args),
         #[cfg(feature = "explore")]
         Command::Show(args) => show::run(&args),
+        #[cfg(feature = "build")]
+        Command::Patch(args) => patch::run(&args),
+        Command::Suspects(args) => suspects::run(&args),
+        #[cfg(feature = "build")]
+        Command::Report(args) => report::report(&args),
+        // What became of the claims is its exit code.
+        #[cfg(feature = "build")]
+        Command::Retest(args) => return report::retest(&args),
         Command::Export(args) => export::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Doctor(args) => doctor::run(&args),
@@ -90,5 +110,6 @@ fn run(args: Args) -> Result<(), Failure> {
         Command::TrainDemo(args) => train_demo::run(&args),
         Command::Completions { shell } => completions::run(shell),
         Command::Man => completions::man(),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

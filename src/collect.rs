@@ -13,6 +13,10 @@ use half::f16;
 use ndarray::Array2;
 use rayon::prelude::*;
 
+mod last;
+
+pub use last::{LastChunk, LastPlan};
+
 /// What to collect.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
@@ -26,6 +30,8 @@ pub struct Plan<'a> {
     pub relaxation: Relaxation,
     /// Seed of the positions. A position depends on the seed, the image and the layer only, never on batching.
     pub seed: u64,
+    /// The layer before the linear end, where the network has one.
+    pub last: Option<&'a LastPlan>,
 }
 
 /// One image, ready for the network.
@@ -48,6 +54,8 @@ pub struct Chunk {
     pub prediction: Vec<Option<ClassId>>,
     /// One entry per layer of the plan.
     pub layers: Vec<LayerChunk>,
+    /// What the layer before the linear end gave, when the plan has one.
+    pub last: Option<LastChunk>,
 }
 
 /// Samples of one layer.
@@ -90,7 +98,11 @@ pub enum CollectError {
 /// # Errors
 /// As [`CollectError`].
 pub fn collect(plan: &Plan<'_>, batch: &[Prepared]) -> Result<Chunk, CollectError> {
-    let outputs = forward(plan.network, plan.layers, batch)?;
+    let taps: Vec<NodeId> = (plan.layers.iter().map(|layer| layer.id))
+        .chain(plan.network.logits)
+        .chain(plan.last.map(|last| last.layer.id))
+        .collect();
+    let outputs = run(plan.network, &taps, batch)?;
     let mut chunk = Chunk {
         image: batch.iter().map(|p| p.image).collect(),
         ..Chunk::default()
@@ -113,6 +125,9 @@ pub fn collect(plan: &Plan<'_>, batch: &[Prepared]) -> Result<Chunk, CollectErro
             })
             .collect();
         chunk.layers.push(concat(&parts?));
+    }
+    if let (Some(last), Some(output)) = (plan.last, outputs.last()) {
+        chunk.last = Some(last::collect(plan, last, output, &chunk)?);
     }
     Ok(chunk)
 }

@@ -38,6 +38,7 @@ pub mod search;
 pub mod session;
 pub mod state;
 pub mod strip;
+pub mod suspects;
 pub mod update;
 pub mod view;
 pub mod worker;

@@ -28,6 +28,8 @@
 //! | `train` | the trainer of the demo's small network | the terminal |
 //! | `pipeline` | the stages in order, resumable; the only place where computation meets disk | the terminal |
 //! | [`store`] | [`atlas::Atlas`] ⇄ one `.atlas` file; the only place that knows the format | who asks |
+//! | [`suspects`] | candidates for spurious correlations, read off an atlas | networks, files, terminals |
+//! | `causal` | whether the model uses a candidate: pastes, transfers, ablations with controls; reports of them | terminals |
 //! | `hub` | weights: found in the cache folders, downloaded with resume, checked by their hash | networks, the terminal |
 //! | `graphics` | terminal pictures: probe, kitty, half-blocks | ratatui, the atlas |
 //! | `explorer` | event → message → update → effects; view; placements; workers beside the loop | candle |
@@ -58,9 +60,12 @@ pub mod math;
 pub mod paths;
 pub mod progress;
 pub mod store;
+pub mod suspects;
 
 #[cfg(feature = "build")]
 pub mod binning;
+#[cfg(feature = "build")]
+pub mod causal;
 #[cfg(feature = "build")]
 pub mod collect;
 #[cfg(feature = "build")]

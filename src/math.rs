@@ -4,10 +4,12 @@
 //! order that does not depend on the number of threads, so every result is reproducible.
 
 pub mod eigen;
+pub mod kmeans;
 pub mod moments;
 pub mod pca;
 mod percentile;
 pub mod rng;
+pub mod whiten;
 pub mod whitening;
 
 pub use percentile::{percentile, percentiles};

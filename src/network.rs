@@ -23,11 +23,13 @@ pub mod vit;
 pub mod weights;
 
 mod cone;
+mod end;
 mod extent;
 mod reference;
 mod rules;
 mod tidy;
 
+pub use end::{LinearEnd, NoEnd, centred};
 pub use extent::{Axes, Extent};
 pub use graph::{Graph, Layer, Node, NodeId, Op};
 pub use input::{Channels, InputSpec, Resize};

@@ -36,6 +36,14 @@
 //! | `layers/L/levels/V/icon_steps.npy` | uint | c | steps of ascent; 0 = no icon |
 //! | `layers/L/levels/V/icon_score.npy` | `f4` | c | objective of the icon; NaN = no icon |
 //! | `layers/L/levels/V/tiles/R_C.png` | | 4 × 4 icons | the icons of rows 4R.. and columns 4C..; index 0 is transparent |
+//! | `head/weights.npy` | `f2` | classes × d | when the network ends in a mean over positions and one linear map: logits per unit of mean activation of `head.layer` |
+//! | `head/bias.npy` | `f4` | classes | logits |
+//! | `head/pooled.npy` | `u1` | i × d | mean activation per image: `pooled.zero + pooled.step * pooled` |
+//! | `head/clusters.npy` | `f2` | k × d | mean activations of clusters of positions |
+//! | `head/position_clusters.npy` | `u2` | i × positions | nearest cluster by cosine |
+//! | `head/position_cosines.npy`, `position_norms.npy` | `u1` | i × positions | cosine to that cluster, and length of the activation: each `zero + step * stored` |
+//!
+//! Entries under `head/` are there when the manifest has a `head`.
 //!
 //! The format version rises when a reader of the old version would be wrong about a new file; what a reader does not
 //! know in a manifest it ignores.

@@ -9,6 +9,7 @@ mod augment;
 mod conv;
 mod demo;
 mod model;
+pub mod planted;
 mod pool;
 mod rules;
 

@@ -7,6 +7,7 @@ mod photographs;
 mod pictures;
 mod pointer;
 mod screens;
+mod suspects;
 mod views;
 
 use atlascope::atlas::sample::{SampleSpec, atlas};

@@ -4,6 +4,7 @@ mod graphs;
 mod inception;
 mod mixed;
 mod operators;
+mod random;
 
 use crate::support::{noise, values};
 use atlascope::network::kernels::{Engine, Isa};

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a skipped test says so")]
 #![allow(missing_docs, reason = "test names say it")]
 
+mod causal;
 mod cli;
 mod end_to_end;
 mod explorer;
@@ -15,9 +16,11 @@ mod locate;
 mod network;
 mod networks;
 mod pipeline;
+mod planted;
 mod prebuilt;
 mod store;
 mod support;
+mod suspects;
 mod terminals;
 mod tidy;
 mod world;

@@ -1,6 +1,7 @@
 //! The network against PyTorch's numbers, against its own rules, and against what bad files hold.
 
 mod accuracy;
+mod end;
 mod hostile;
 mod onnx;
 mod reference_case;

@@ -19,6 +19,7 @@ fn small() -> Atlas {
         layers: vec!["mixed4c".to_owned()],
         grids: vec![4, 6],
         icon_size: 8,
+        head: true,
         ..SampleSpec::default()
     })
 }
@@ -71,6 +72,7 @@ fn what_is_written_is_read_back() {
         SampleSpec::default(),
         SampleSpec {
             n_classes: 0,
+            head: true,
             ..SampleSpec::default()
         },
         SampleSpec {
@@ -126,6 +128,28 @@ fn truth_and_missing_parts_are_read_back() {
             .collect(),
     });
     assert_eq!(read(&bytes(&made)).unwrap(), made);
+}
+
+/// Files from before the head was kept have no such entry in their manifest.
+#[test]
+fn a_file_without_a_head_still_opens() {
+    let mut made = small();
+    made.head = None;
+    let file = bytes(&made);
+    with_entry(&file, "manifest.json", |text| {
+        assert!(!String::from_utf8(text.clone()).unwrap().contains("head"));
+        Some(text)
+    });
+    assert_eq!(read(&file).unwrap(), made);
+    let told = store::summary(&made);
+    assert!(told["head"].is_null());
+    assert!(!store::describe(&made, None).contains("head"));
+    let told = store::describe(&small(), None);
+    assert!(told.contains("head       mixed4c: 8 channels"), "{told}");
+    let lacking = with_entry(&bytes(&small()), "head/weights.npy", |_| None);
+    assert!(
+        matches!(read(&lacking), Err(Error::Damaged { entry, .. }) if entry == "head/weights.npy")
+    );
 }
 
 #[test]
@@ -350,6 +374,15 @@ fn promises_of_the_manifest_are_checked() {
         ("\"tiles\":[[0,0]", "\"tiles\":[[0,0],[0,9]"),
         ("\"rows\":300", "\"rows\":299"),
         ("\"truth\":false", "\"truth\":true"),
+        ("\"n_clusters\":", "\"n_clusters\":9"),
+        (
+            "\"head\":{\"layer\":\"mixed4c\",\"depth\":8",
+            "\"head\":{\"layer\":\"mixed4c\",\"depth\":7",
+        ),
+        (
+            "\"position_cosines\":{\"rows\":60,\"zero\":",
+            "\"position_cosines\":{\"rows\":60,\"zero\":1e99",
+        ),
         ("\"activations\":false", "\"activations\":true"),
         ("\"version\":1", "\"version\":-1"),
     ];
@@ -435,6 +468,44 @@ fn python() -> Option<std::ffi::OsString> {
     None
 }
 
+fn close(told: &serde_json::Value, key: &str, ours: f64) {
+    let theirs = told[key].as_f64().unwrap();
+    assert!(
+        (theirs - ours).abs() <= 1e-4 * ours.abs().max(1.0),
+        "{key}: {theirs} there, {ours} here"
+    );
+}
+
+/// What the script told of the head against what was written.
+fn python_reads_the_head(told: &serde_json::Value, head: &atlascope::atlas::Head) {
+    let close = |key: &str, ours: f64| close(told, key, ours);
+    assert_eq!(told["head_layer"], head.layer.as_str());
+    let bias: f64 = head.bias.iter().map(|&v| f64::from(v)).sum();
+    close("logits", {
+        let logit = |idx: usize| {
+            let pooled = ndarray::Array1::from(head.pooled.row(idx));
+            head.weights.mapv(f32::from).dot(&pooled).sum()
+        };
+        (0..60).map(|idx| f64::from(logit(idx)) + bias).sum()
+    });
+    let clusters = |idx: usize| head.position_clusters.row(idx);
+    close(
+        "position_clusters",
+        (0..60)
+            .map(|idx| clusters(idx).iter().map(|&c| f64::from(c)).sum::<f64>())
+            .sum(),
+    );
+    for (key, table) in [
+        ("position_cosines", &head.position_cosines),
+        ("position_norms", &head.position_norms),
+    ] {
+        close(
+            key,
+            (0..60).flat_map(|idx| table.row(idx)).map(f64::from).sum(),
+        );
+    }
+}
+
 #[test]
 fn python_reads_the_same_numbers() {
     let Some(python) = python() else { return };
@@ -457,13 +528,7 @@ fn python_reads_the_same_numbers() {
     let layer = &made.layers[0];
     let level = &layer.levels[1];
     let samples = &layer.samples;
-    let close = |key: &str, ours: f64| {
-        let theirs = told[key].as_f64().unwrap();
-        assert!(
-            (theirs - ours).abs() <= 1e-4 * ours.abs().max(1.0),
-            "{key}: {theirs} there, {ours} here"
-        );
-    };
+    let close = |key: &str, ours: f64| close(&told, key, ours);
     assert_eq!(told["n_samples"], 300);
     assert_eq!(told["n_images"], 60);
     assert_eq!(told["grids"], serde_json::json!([4, 6]));
@@ -515,6 +580,7 @@ fn python_reads_the_same_numbers() {
             .map(f64::from)
             .sum(),
     );
+    python_reads_the_head(&told, made.head.as_ref().unwrap());
     assert!(told["head"].as_str().unwrap().contains("n_samples"));
     assert_eq!(told["tile_is_png"], true);
 }

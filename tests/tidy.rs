@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("progress", &[]),
     ("paths", &[]),
     ("store", &["atlas"]),
+    ("suspects", &["atlas", "math"]),
     // The demo's network has the synthetic world's classes and picture size, so it asks the world for them.
     ("network", &["atlas", "math", "images"]),
     ("images", &["atlas", "math"]),
@@ -37,16 +38,21 @@ const ARROWS: &[(&str, &[&str])] = &[
             "progress",
         ],
     ),
+    (
+        "causal",
+        &["atlas", "math", "network", "images", "progress", "suspects"],
+    ),
     ("hub", &["progress"]),
     ("graphics", &[]),
     // Photographs behind the cells are read by the same decoder as a build reads them, scenes drawn again.
-    ("explorer", &["atlas", "graphics", "images"]),
+    ("explorer", &["atlas", "graphics", "images", "suspects"]),
     ("config", &["explorer"]),
     (
         "cli",
         &[
             "atlas",
             "binning",
+            "causal",
             "collect",
             "config",
             "explorer",
@@ -61,6 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pipeline",
             "progress",
             "store",
+            "suspects",
             "train",
         ],
     ),

@@ -5,7 +5,7 @@
 //! map, so that colouring by a class shows a hill. Icons are coloured shapes whose hue follows the position.
 
 use super::{
-    Atlas, AttributionRecipe, Cell, Class, ClassId, CollectRecipe, IconRecipe, Icons, Images,
+    Atlas, AttributionRecipe, Cell, Class, ClassId, CollectRecipe, Head, IconRecipe, Icons, Images,
     LayerAtlas, LayoutQuality, LayoutRecipe, Level, Palette, Pca, Quantized, Recipe, Samples,
     Source, TOP_ATTRIBUTIONS, Tile, snap_position,
 };
@@ -14,6 +14,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
 mod drawing;
+mod head;
 mod noise;
 
 use noise::{Hill, Noise};
@@ -41,6 +42,8 @@ pub struct SampleSpec {
     pub grain: f32,
     /// Whether every sample's whole activation is kept.
     pub keep_activations: bool,
+    /// Whether the network ends in a mean and a linear map.
+    pub head: bool,
     /// Seed of everything.
     pub seed: u64,
 }
@@ -58,6 +61,7 @@ impl Default for SampleSpec {
             min_samples: 3,
             grain: 0.0,
             keep_activations: false,
+            head: false,
             seed: 1,
         }
     }
@@ -109,14 +113,19 @@ pub fn atlas(spec: &SampleSpec) -> Atlas {
         layers.first().map(|layer| &layer.samples),
         &mut rng,
     );
-    Atlas {
+    let mut atlas = Atlas {
         recipe: recipe(spec),
         classes,
         images,
         layers,
         truth: None,
+        head: None,
         complete: true,
+    };
+    if spec.head {
+        atlas.head = head::head(&atlas, spec.seed);
     }
+    atlas
 }
 
 fn class(idx: usize) -> Class {
@@ -134,6 +143,7 @@ fn recipe(spec: &SampleSpec) -> Recipe {
     Recipe {
         network: "invented".to_owned(),
         weights_sha256: "0".repeat(64),
+        input: None,
         sources: vec![Source {
             name: "invented".to_owned(),
             path: None,

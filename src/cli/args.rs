@@ -3,12 +3,20 @@
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 #[cfg(feature = "build")]
 mod network;
+#[cfg(feature = "build")]
+mod patch;
+mod suspects;
 
 #[cfg(all(feature = "build", feature = "explore"))]
 pub(super) use network::InputArgs;
 #[cfg(feature = "build")]
 pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg};
+#[cfg(feature = "build")]
+pub(super) use patch::{
+    CellArg, CornerArg, JudgeArg, PatchArgs, ReportArgs, RetestArgs, TestedNetworkArgs,
+};
 use std::path::PathBuf;
+pub(super) use suspects::{KindArg, SuspectsArgs};
 
 /// Explore what a convolutional network sees: build activation atlases and walk through them in the terminal
 #[derive(Debug, Parser)]
@@ -26,6 +34,7 @@ const EXAMPLES: &str = "Examples:
   atlascope layers --network model.onnx
   atlascope explore my.atlas         also while `build` is still running: explore my.atlas.part
   atlascope show my.atlas --cell 12,7
+  atlascope suspects my.atlas        candidates for spurious correlations
   atlascope doctor                   what this terminal can draw, and why";
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +55,13 @@ pub(super) enum Command {
     Show(ShowArgs),
     #[cfg(feature = "explore")]
     Locate(LocateArgs),
+    #[cfg(feature = "build")]
+    Patch(Box<PatchArgs>),
+    Suspects(SuspectsArgs),
+    #[cfg(feature = "build")]
+    Report(ReportArgs),
+    #[cfg(feature = "build")]
+    Retest(Box<RetestArgs>),
     Export(ExportArgs),
     Info(InfoArgs),
     Doctor(DoctorArgs),

@@ -3,7 +3,7 @@
 use super::args::{BuildArgs, Keep, Metric, ObjectiveArg, RelaxationArg, TransformArg};
 use super::interrupt::Interrupt;
 use super::progress::Report;
-use super::{Failure, networks, output};
+use super::{Failure, classes, networks, output};
 use crate::atlas::{
     AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe, ObjectiveForm,
     Recipe, Relaxation, Source, TransformForm,
@@ -23,10 +23,11 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
     let positions = positions(args)?;
     let folders = folders(args)?;
     let networks::Loaded {
-        network,
+        mut network,
         default_layers,
         device,
     } = networks::load(&args.network)?;
+    classes::from_folders(&mut network.classes, folders.iter());
     let layers = layers(
         &network,
         if args.layer.is_empty() {
@@ -252,6 +253,7 @@ fn recipe(
     Recipe {
         network: network.name.clone(),
         weights_sha256: network.weights_sha256.clone(),
+        input: None,
         sources,
         layers: layers.iter().map(|layer| layer.name.clone()).collect(),
         grids,

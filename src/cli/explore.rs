@@ -8,7 +8,7 @@ use crate::explorer::keymap::Keymap;
 use crate::explorer::link::{self, Link};
 use crate::explorer::photographs::{Album, Window};
 use crate::explorer::session::Keeper;
-use crate::explorer::worker::Locator;
+use crate::explorer::worker::{Examiner, Locator, Reporter};
 use crate::explorer::{self, Options, Services, Source, Update};
 use crate::graphics::probe::{self, Capabilities, Choice, Hints};
 use crate::store;
@@ -47,6 +47,7 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let remembered = (!args.no_session).then(|| remember::session(&path));
     let wishes = Wishes {
         name: title(&path),
+        file: Some(path.clone()),
         images: args.images.clone(),
         #[cfg(feature = "build")]
         weights: args.weights.clone(),
@@ -74,6 +75,8 @@ fn at_cell(path: &Path) -> (PathBuf, Option<Link>) {
 pub(super) struct Wishes {
     /// What to call the atlas.
     pub(super) name: String,
+    /// Its file, where it has one.
+    pub(super) file: Option<PathBuf>,
     /// Folders of photographs.
     pub(super) images: Vec<PathBuf>,
     /// The network's weights.
@@ -112,15 +115,34 @@ fn show(
     let mut folders = wishes.images;
     folders.extend(session.iter().flat_map(|session| session.folders.clone()));
     #[cfg(feature = "build")]
+    let examiner: Option<Box<dyn Examiner>> =
+        Some(Box::new(super::examiner::NetworkExaminer::new(
+            wishes
+                .file
+                .clone()
+                .unwrap_or_else(|| PathBuf::from(&wishes.name)),
+            wishes.weights.clone(),
+            folders.clone(),
+        )));
+    #[cfg(feature = "build")]
     let locator: Option<Box<dyn Locator>> = Some(Box::new(super::locator::NetworkLocator::new(
         wishes.weights,
         folders.clone(),
     )));
+    #[cfg(feature = "build")]
+    let reporter: Option<Box<dyn Reporter>> = Some(Box::new(super::reporter::FileReporter::new(
+        wishes.file,
+        folders.clone(),
+    )));
     #[cfg(not(feature = "build"))]
-    let locator: Option<Box<dyn Locator>> = None;
+    let reporter: Option<Box<dyn Reporter>> = None;
+    #[cfg(not(feature = "build"))]
+    let (locator, examiner): (Option<Box<dyn Locator>>, Option<Box<dyn Examiner>>) = (None, None);
     let services = Services {
         photographs: Some(Box::new(Album::new(folders, window))),
         locator,
+        examiner,
+        reporter,
         keeper: remembered.map(|kept| Box::new(kept) as Box<dyn Keeper>),
     };
     let options = Options {
@@ -136,15 +158,14 @@ fn show(
     Ok(())
 }
 
-/// Which part of a photograph a network sees.
-#[cfg(feature = "build")]
+/// Which part of a photograph the network saw, for atlases that do not record it: as the network's manifest has it,
+/// else all of it.
 pub(super) fn window(network: &str) -> Window {
-    super::locator::window(network)
-}
-
-/// Which part of a photograph a network sees; without the networks: all of it.
-#[cfg(not(feature = "build"))]
-pub(super) fn window(_: &str) -> Window {
+    #[cfg(feature = "build")]
+    if let Some(window) = super::locator::window(network) {
+        return window;
+    }
+    let _ = network;
     Window::Share(1.0)
 }
 

@@ -3,7 +3,7 @@
 use super::args::PredictArgs;
 use super::interrupt::Interrupt;
 use super::progress::Report;
-use super::{Failure, build, networks, output};
+use super::{Failure, build, classes, networks, output};
 use crate::atlas::{Class, class_called};
 use crate::images::{DecodeError, Folder, ImageSet as _, decode, labels::LabelTable};
 use crate::network::{Network, NodeId};
@@ -40,7 +40,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), Failure> {
     }
     let folders = folders(args)?;
     let items = items(args, &folders)?;
-    let loaded = networks::load(&args.network)?;
+    let mut loaded = networks::load(&args.network)?;
+    classes::from_folders(&mut loaded.network.classes, folders.iter().flatten());
     let network = &loaded.network;
     let Some(logits) = network.logits else {
         return Err(

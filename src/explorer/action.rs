@@ -91,11 +91,40 @@ pub enum Action {
     PhotoLocate,
     PhotoWhole,
     PhotoClose,
+    Suspects,
+    SuspectDown,
+    SuspectUp,
+    SuspectPageDown,
+    SuspectPageUp,
+    SuspectFirst,
+    SuspectLast,
+    SuspectColumnLeft,
+    SuspectColumnRight,
+    SuspectSort,
+    SuspectExplain,
+    SuspectColour,
+    SuspectFilter,
+    SuspectMultiUse,
+    SuspectContrast,
+    SuspectTest,
+    SuspectPatch,
+    JudgeCore,
+    JudgeShortcut,
+    JudgeUnsure,
+    SuspectNote,
+    SuspectReport,
+    SuspectBack,
+    SuspectClose,
 }
 
 impl Action {
     /// Number of actions.
-    pub const COUNT: usize = Action::PhotoClose as usize + 1;
+    pub const COUNT: usize = Action::SuspectClose as usize + 1;
+
+    /// True for those of the suspects pane, which stand last.
+    pub fn is_about_suspects(self) -> bool {
+        self as usize >= Action::Suspects as usize
+    }
 }
 
 /// Where a move goes.

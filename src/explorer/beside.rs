@@ -19,6 +19,7 @@ const EXEMPLAR_ID: u32 = 256;
 const PHOTO_ID: u32 = 1024;
 const THUMBNAIL_ID: u32 = 4096;
 pub(super) const NEAREST_ID: u32 = 8192;
+const SHOT_ID: u32 = 16384;
 const OUTLINE_ID: u32 = 4 << 24;
 const FLAG_ID: u32 = 5 << 24;
 const RING_ID: u32 = 6 << 24;
@@ -43,7 +44,11 @@ pub(super) fn side_pane(state: &State, list: &mut Vec<Placement>) {
             Some(Overlay::Search(_) | Overlay::Palette(_))
         ) {
             exemplars(state, &side.exemplar_rects(state.screen.cell_pixels), list);
-            nearest(state, list);
+            if state.suspects.open {
+                shots(state, list);
+            } else {
+                nearest(state, list);
+            }
         }
     }
     if !state.map_is_covered() {
@@ -201,6 +206,17 @@ fn exemplars(state: &State, rects: &[Rect], list: &mut Vec<Placement>) {
         let key = made::crop_request(exemplar.image, part, false).key;
         if let Some(picture) = state.gallery.get(key) {
             list.extend(whole(state, picture, *rect, EXEMPLAR_ID + idx as u32));
+        }
+    }
+}
+
+/// Pictures of a test, before and after.
+fn shots(state: &State, list: &mut Vec<Placement>) {
+    let shots = super::view::shot_rects(state).into_iter().enumerate();
+    for (at, (shot, rects)) in shots {
+        for (nth, picture) in [&shot.before, &shot.after].into_iter().enumerate() {
+            let id = SHOT_ID + (2 * at + nth) as u32;
+            list.extend(whole(state, picture, rects[nth], id));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Columns: numbers of cells that the map can be coloured by, beside the attribution to a class.
 
 use super::focus::{STRENGTHS, Shade};
+use super::suspects::Head;
 use crate::atlas::{Atlas, LayerAtlas, Level};
 use std::collections::HashMap;
 
@@ -17,10 +18,12 @@ pub enum Column {
     Mistakes,
     /// How well the icon reaches its objective.
     IconScore,
+    /// A number of the suspects in the cell; the largest of those that are listed.
+    Suspect(Head),
 }
 
 impl Column {
-    /// All of them.
+    /// Those that every atlas has.
     pub const ALL: [Column; 5] = [
         Column::Count,
         Column::Purity,
@@ -37,6 +40,8 @@ impl Column {
             Column::Entropy => "label entropy",
             Column::Mistakes => "mistakes",
             Column::IconScore => "icon score",
+            Column::Suspect(Head::Score) => "suspicion",
+            Column::Suspect(head) => head.title(),
         }
     }
 
@@ -46,16 +51,18 @@ impl Column {
             Column::Count => "activations",
             Column::Purity | Column::Mistakes => "%",
             Column::Entropy => "bits",
-            Column::IconScore => "",
+            Column::IconScore | Column::Suspect(_) => "",
         }
     }
 
     /// The column of a name.
     pub fn named(name: &str) -> Option<Column> {
-        Column::ALL.into_iter().find(|column| column.name() == name)
+        let suspects = Head::numbers().map(Column::Suspect);
+        let mut all = Column::ALL.into_iter().chain(suspects);
+        all.find(|column| column.name() == name)
     }
 
-    /// One value per cell; NaN where there is none.
+    /// One value per cell; NaN where there is none. Those of suspects are not the atlas's to tell.
     pub fn values(self, atlas: &Atlas, layer: &LayerAtlas, level: &Level) -> Vec<f32> {
         let cells = 0..level.cells.len();
         match self {
@@ -77,6 +84,7 @@ impl Column {
                     }
                 })
                 .collect(),
+            Column::Suspect(_) => cells.map(|_| f32::NAN).collect(),
             Column::Mistakes => cells
                 .map(|idx| mistakes(atlas, layer, level.members_of(idx)) * 100.0)
                 .collect(),
@@ -161,7 +169,11 @@ pub struct Coloured {
 impl Coloured {
     /// The column on a level.
     pub fn of(kind: Column, low: bool, atlas: &Atlas, layer: &LayerAtlas, level: &Level) -> Self {
-        let values = kind.values(atlas, layer, level);
+        Coloured::with(kind, low, kind.values(atlas, layer, level))
+    }
+
+    /// The column with these values.
+    pub fn with(kind: Column, low: bool, values: Vec<f32>) -> Self {
         let finite = values.iter().copied().filter(|v| v.is_finite());
         let range = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| {
             (lo.min(v), hi.max(v))

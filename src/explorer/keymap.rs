@@ -154,7 +154,10 @@ pub fn notation(key: KeyEvent) -> Option<String> {
 /// What a key means now.
 pub fn message(state: &State, key: KeyEvent) -> Message {
     let mode = state.mode();
-    let bound = notation(key).and_then(|written| state.keymap.lookup(mode, &written));
+    let written = notation(key);
+    let find = |mode| state.keymap.lookup(mode, written.as_ref()?);
+    let elsewhere = (mode == Mode::Suspects).then_some(Mode::Map);
+    let bound = find(mode).or_else(|| find(elsewhere?));
     match (bound, mode, key.code) {
         (Some((Action::GoToLayer, nth)), ..) => Message::Layer(nth),
         (Some((action, _)), ..) => Message::Act(action),
@@ -250,7 +253,13 @@ mod tests {
 
     #[test]
     fn no_key_is_bound_twice_in_a_mode() {
-        for mode in [Mode::Map, Mode::Line, Mode::Photos, Mode::Help] {
+        for mode in [
+            Mode::Map,
+            Mode::Line,
+            Mode::Photos,
+            Mode::Suspects,
+            Mode::Help,
+        ] {
             let mut seen = HashSet::new();
             for b in KEYS.iter().filter(|b| b.group.mode() == mode) {
                 for key in b.keys {

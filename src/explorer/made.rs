@@ -32,7 +32,8 @@ pub fn picture(state: &State, key: PictureKey) -> Option<Picture> {
             let located = located
                 .map(|crop| &crop.picture)
                 .filter(|picture| picture.key == key);
-            located.or_else(|| state.gallery.get(key)).cloned()
+            let crop = located.or_else(|| state.gallery.get(key));
+            crop.or_else(|| state.suspects.picture(key)).cloned()
         }
     }
 }

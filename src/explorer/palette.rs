@@ -5,6 +5,7 @@ use super::column::Column;
 use super::keymap::{KEYS, Keymap, Mode, readable};
 use super::search::fuzzy;
 use super::state::State;
+use super::suspects::Head;
 
 /// What can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,14 @@ fn entries(state: &State) -> Vec<Entry> {
         list.push(Entry {
             choice: Choice::Column(column),
             title: format!("colour by {}", column.name()),
+            keys: String::new(),
+        });
+    }
+    for head in Head::numbers() {
+        let column = Column::Suspect(head);
+        list.push(Entry {
+            choice: Choice::Column(column),
+            title: format!("colour by suspects' {}", head.title().replace('_', " ")),
             keys: String::new(),
         });
     }

@@ -17,6 +17,8 @@ pub struct Panes {
     pub body: Rect,
     /// The thumbnails of all layers, below the map; empty when there are none.
     pub strip: Rect,
+    /// The list of suspects, below the map; empty when it is not wanted.
+    pub list: Rect,
     /// Last row.
     pub status: Rect,
 }
@@ -50,6 +52,8 @@ pub struct Wanted {
     pub exemplars: bool,
     /// The thumbnails of all layers.
     pub strip: bool,
+    /// The list of suspects.
+    pub list: bool,
 }
 
 /// Screens narrower than this have no side pane.
@@ -69,20 +73,30 @@ impl Panes {
             ..16 => 0,
             height => (height / 6).clamp(4, 9),
         };
-        let strip_rows = if wanted.strip { strip_rows } else { 0 };
+        let strip_rows = if wanted.strip && !wanted.list {
+            strip_rows
+        } else {
+            0
+        };
+        // A list of two fifths; where that is too little to read, all of it.
+        let list_rows = match body.height {
+            _ if !wanted.list => 0,
+            height @ ..10 => height,
+            height => (height * 2 / 5).clamp(6, 22),
+        };
         let status = Rect::new(0, rows - n_status, columns, n_status);
         let rule = Rect::new(0, header.height, columns, n_rule);
         let above = |map: Rect| {
-            let height = map.height - strip_rows;
-            let strip = Rect {
-                y: map.y + height,
-                height: strip_rows,
+            let below = |height: u16| Rect {
+                y: map.y + map.height - height,
+                height,
                 ..map
             };
-            (Rect { height, ..map }, strip)
+            let height = map.height - strip_rows - list_rows;
+            (Rect { height, ..map }, below(strip_rows), below(list_rows))
         };
         if !wanted.side || columns < NARROW || body.height < 6 {
-            let (map, strip) = above(body);
+            let (map, strip, list) = above(body);
             return Panes {
                 header,
                 rule,
@@ -90,6 +104,7 @@ impl Panes {
                 side: None,
                 body,
                 strip,
+                list,
                 status,
             };
         }
@@ -100,7 +115,7 @@ impl Panes {
             width: columns - width - 3,
             ..body
         };
-        let (map, strip) = above(map);
+        let (map, strip, list) = above(map);
         Panes {
             header,
             rule,
@@ -108,6 +123,7 @@ impl Panes {
             side: Some(Side::of(area, cell_pixels, wanted)),
             body,
             strip,
+            list,
             status,
         }
     }
@@ -233,6 +249,7 @@ mod tests {
         icon: true,
         exemplars: true,
         strip: true,
+        list: false,
     };
 
     #[test]

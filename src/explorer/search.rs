@@ -21,6 +21,8 @@ pub enum Purpose {
     Focus,
     /// To compare it with this one.
     Compare(ClassId),
+    /// To list the cells that tell it from this one.
+    Contrast(ClassId),
 }
 
 /// An open search.

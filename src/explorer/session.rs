@@ -8,6 +8,7 @@ use super::link::Link;
 use super::state::{Mark, State};
 use super::update;
 use crate::explorer::focus::{Colouring, Focus};
+use crate::suspects::claim::Claim;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -33,6 +34,9 @@ pub struct Session {
     pub marks: Vec<KeptMark>,
     /// Folders of photographs that were given.
     pub folders: Vec<PathBuf>,
+    /// What was found out and said about suspects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
 }
 
 /// What is switched on.
@@ -132,6 +136,7 @@ impl Session {
                 })
                 .collect(),
             folders: state.folders.clone(),
+            claims: update::claims(state),
         }
     }
 
@@ -155,6 +160,7 @@ impl Session {
         });
         state.marks = kept.collect();
         state.folders.clone_from(&self.folders);
+        update::restore_claims(state, &self.claims);
         if let Some(link) = self
             .cell
             .as_ref()

@@ -18,6 +18,7 @@ use super::photographs::{CropRequest, Exemplar, Gallery};
 use super::pictures::TileKeys;
 use super::search::Purpose;
 use super::session::Session;
+use super::suspects::Board;
 use super::worker::Located;
 use crate::atlas::{Atlas, LayerAtlas, Level};
 use std::path::PathBuf;
@@ -103,6 +104,8 @@ pub struct State {
     pub grip: Option<Grip>,
     /// The session that was restored.
     pub restored: Option<Session>,
+    /// The suspects pane.
+    pub suspects: Board,
 }
 
 impl State {
@@ -159,6 +162,7 @@ impl State {
             told: 0,
             grip: None,
             restored: None,
+            suspects: Board::default(),
         }
     }
 
@@ -259,6 +263,7 @@ impl State {
             Some(Overlay::Search(_) | Overlay::Palette(_) | Overlay::Prompt(_)) => Mode::Line,
             Some(Overlay::Photos { .. }) => Mode::Photos,
             Some(Overlay::Help { .. }) => Mode::Help,
+            None if self.suspects.open && self.atlas.is_some() => Mode::Suspects,
             None => Mode::Map,
         }
     }
@@ -374,6 +379,7 @@ impl State {
             icon: self.screen.has_pictures(),
             exemplars: self.screen.has_pictures() && self.has_photographs(),
             strip: self.has_strip(),
+            list: self.suspects.open && self.atlas.is_some(),
         };
         Panes::of(columns, rows, cell_pixels, wanted)
     }

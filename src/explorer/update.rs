@@ -8,12 +8,14 @@ mod news;
 mod photos;
 mod pointer;
 mod settle;
+mod suspects;
 mod travel;
 mod zoom;
 
 pub use classes::colour_by;
 pub use marks::go_to_link;
 pub use news::replace_atlas;
+pub(super) use suspects::{claims, restore as restore_claims};
 pub use zoom::set_cell_rows;
 
 use super::action::{Action, Effect, Message};
@@ -133,6 +135,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::Clear
         | Action::Undo
         | Action::RedoView => classes::act(state, action),
+        _ if action.is_about_suspects() => return suspects::act(state, action),
         Action::Mark | Action::NextMark | Action::PreviousMark | Action::Back => {
             marks::act(state, action);
         }

@@ -15,14 +15,18 @@ mod palette;
 mod photos;
 mod status;
 mod strip;
+mod suspects;
 mod text;
 mod theme;
+mod verdict;
 
 pub use map::marks;
 pub use theme::Theme;
 
 pub(super) use header::layer_at;
 pub(super) use inspector::nearest_rects;
+pub(super) use suspects::row_at as suspect_at;
+pub(super) use verdict::shot_rects;
 
 use super::state::{Overlay, State};
 use ratatui::Frame;
@@ -77,6 +81,9 @@ fn draw(state: &State, buf: &mut Buffer) -> Option<(u16, u16)> {
     if !state.map_is_covered() {
         strip::draw(state, &theme, buf);
     }
+    if !state.map_is_covered() {
+        suspects::draw(state, &theme, panes.list, buf);
+    }
     let searching = matches!(state.overlay, Some(Overlay::Search(_)));
     let choosing = matches!(state.overlay, Some(Overlay::Palette(_)));
     if let Some(side) = panes.side {
@@ -94,6 +101,8 @@ fn draw(state: &State, buf: &mut Buffer) -> Option<(u16, u16)> {
             cursor = classes::draw(state, &theme, list, buf);
         } else if choosing {
             cursor = palette::draw(state, &theme, list, buf);
+        } else if state.suspects.open {
+            verdict::draw(state, &theme, &side, buf);
         } else {
             inspector::draw(state, &theme, &side, buf);
         }

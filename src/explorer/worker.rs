@@ -1,11 +1,16 @@
 //! Slow things beside the loop: photographs from a disk that may be far away, the network that locates one, the file
 //! that remembers a session. The loop hands work over and goes on; answers come back as messages.
 
+mod bench;
+
+pub use bench::{Examined, Examiner, Finding, Outcome, Reporter, Shot, Task, Tell};
+
 use super::action::Message;
 use super::photographs::{Crop, CropRequest, Photographs};
 use super::session::Keeper;
 use super::state::State;
 use crate::atlas::{Atlas, ClassId};
+use bench::Bench;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -23,6 +28,8 @@ pub enum Work {
     Folder(PathBuf),
     /// Run a photograph through the network.
     Locate(Photo),
+    /// List, test or report suspects.
+    Bench(Task),
 }
 
 /// A photograph to locate.
@@ -43,6 +50,8 @@ pub enum Answer {
     Folder(Result<(PathBuf, String), String>),
     /// A photograph was located.
     Located(Result<Box<Located>, String>),
+    /// News about suspects.
+    Bench(Outcome),
 }
 
 const NO_LOCATOR: &str = "this program was built without networks, so it cannot locate photographs";
@@ -84,6 +93,10 @@ pub struct Services {
     pub locator: Option<Box<dyn Locator>>,
     /// Remembers the session.
     pub keeper: Option<Box<dyn Keeper>>,
+    /// Runs causal tests, where the program has networks.
+    pub examiner: Option<Box<dyn Examiner>>,
+    /// Writes reports.
+    pub reporter: Option<Box<dyn Reporter>>,
 }
 
 impl std::fmt::Debug for Services {
@@ -92,6 +105,8 @@ impl std::fmt::Debug for Services {
             .field("photographs", &self.photographs.is_some())
             .field("locator", &self.locator.is_some())
             .field("keeper", &self.keeper.is_some())
+            .field("examiner", &self.examiner.is_some())
+            .field("reporter", &self.reporter.is_some())
             .finish()
     }
 }
@@ -119,6 +134,7 @@ pub struct Desk {
     wishes: Option<Shared>,
     locate: Option<Sender<Order>>,
     keeper: Option<KeeperSlot>,
+    bench: Bench,
     answers: Sender<Message>,
 }
 
@@ -163,6 +179,7 @@ impl Desk {
             wishes,
             locate,
             keeper: services.keeper.map(KeeperSlot),
+            bench: Bench::open(services.examiner, services.reporter, answers.clone())?,
             answers,
         };
         Ok((desk, receiver))
@@ -176,10 +193,15 @@ impl Desk {
                     // The thread is gone only when it panicked; a later order says so.
                     let _ = tx.send(Order::Atlas(Arc::clone(&atlas)));
                 }
+                self.bench.atlas(&atlas);
                 self.wish(|wishes| wishes.atlas = Some(atlas));
             }
             Work::Crops(crops) => self.wish(|wishes| wishes.crops = crops.into()),
-            Work::Folder(folder) => self.wish(|wishes| wishes.folder = Some(folder)),
+            Work::Folder(folder) => {
+                self.bench.folder(&folder);
+                self.wish(|wishes| wishes.folder = Some(folder));
+            }
+            Work::Bench(task) => self.bench.take(task),
             Work::Locate(photo) => {
                 let sent = self
                     .locate
@@ -213,6 +235,7 @@ impl Desk {
     /// Remembers the session; the last thing before the explorer ends.
     pub fn close(&mut self, state: &mut State) {
         self.wish(|wishes| wishes.closed = true);
+        self.bench.close();
         self.keep(state);
     }
 }

@@ -39,6 +39,8 @@ pub struct Folder {
     /// Relative to the root, `/`-separated, sorted by bytes.
     paths: Vec<String>,
     labels: Vec<Option<String>>,
+    /// Names of the sub-folders that label images, sorted, also those whose images were thinned out.
+    label_folders: Vec<String>,
 }
 
 impl Folder {
@@ -58,12 +60,20 @@ impl Folder {
             });
         }
         paths.sort_unstable();
+        let by_folder = labels.is_none();
         let label_of = |path: &String| match labels {
             Some(table) => table.get(path).map(str::to_owned),
             None => path.split_once('/').map(|(folder, _)| folder.to_owned()),
         };
-        let labels = paths.iter().map(label_of).collect();
+        let labels: Vec<Option<String>> = paths.iter().map(label_of).collect();
+        let mut label_folders: Vec<String> = Vec::new();
+        if by_folder {
+            label_folders.extend(labels.iter().flatten().cloned());
+            label_folders.sort_unstable();
+            label_folders.dedup();
+        }
         Ok(Self {
+            label_folders,
             name: root.display().to_string(),
             root: root.to_owned(),
             paths,
@@ -83,6 +93,11 @@ impl Folder {
             self.labels.retain(|_| idx.next().is_some_and(keep));
         }
         self
+    }
+
+    /// Names of the sub-folders that label images, sorted; none where a table does.
+    pub fn label_folders(&self) -> impl Iterator<Item = &str> {
+        self.label_folders.iter().map(String::as_str)
     }
 
     /// Number of images with a label.

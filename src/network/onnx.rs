@@ -9,6 +9,7 @@
 //! operators allow, at any image size: shapes that the file has as numbers are taken relative to their input's.
 
 mod array;
+mod export;
 mod fold;
 mod import;
 mod lower;
@@ -16,6 +17,7 @@ mod order;
 mod proto;
 mod wire;
 
+pub use export::export;
 pub use lower::SUPPORTED;
 
 use super::ops::{Conv, Reshape};

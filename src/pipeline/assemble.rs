@@ -4,7 +4,7 @@ use super::Job;
 use super::gather::{Gathered, LayerSamples};
 use super::workspace::Fingerprint;
 use crate::atlas::{
-    Atlas, Images, LayerAtlas, LayoutQuality, Level, Palette, Pca, Quantized, Samples,
+    Atlas, Head, Images, LayerAtlas, LayoutQuality, Level, Palette, Pca, Quantized, Samples,
     TOP_ATTRIBUTIONS, Truth,
 };
 use crate::featurevis::{Icon, sheet};
@@ -33,6 +33,8 @@ pub(super) struct Draft<'a> {
     pub(super) layers: Vec<Arranged>,
     /// Icons per layer, level and cell.
     pub(super) icons: Vec<Vec<Vec<Option<Icon>>>>,
+    /// The linear end with its positions, once they are located.
+    pub(super) head: Option<Head>,
     /// Samples of each layer as the atlas holds them; they never change once made.
     samples: Vec<Samples>,
     truth: Option<Truth>,
@@ -60,6 +62,7 @@ impl<'a> Draft<'a> {
             grids,
             layers: Vec::new(),
             icons: Vec::new(),
+            head: None,
             samples: Vec::new(),
             truth,
         }
@@ -76,6 +79,7 @@ impl<'a> Draft<'a> {
         }
         let mut recipe = self.job.recipe.clone();
         recipe.grids.clone_from(&self.grids);
+        recipe.input = Some(self.job.network.input);
         for (idx, source) in recipe.sources.iter_mut().enumerate() {
             let n_images = self
                 .gathered
@@ -98,6 +102,7 @@ impl<'a> Draft<'a> {
             images,
             layers,
             truth: self.truth.clone(),
+            head: self.head.clone(),
             complete,
         }))
     }

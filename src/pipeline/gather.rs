@@ -7,12 +7,12 @@ use super::chunks::{self, Chunked};
 use super::rows::Rows;
 use super::tensors::{Tensors, Unusable};
 use super::workspace::{Fingerprint, StageFolder};
-use super::{COLLECT, Job, PipelineError, Workspace};
+use super::{COLLECT, Job, PipelineError, Workspace, end};
 use crate::atlas::{ClassId, Images, class_called};
-use crate::collect::{self, CollectError, Plan, Prepared};
+use crate::collect::{self, CollectError, LastPlan, Plan, Prepared};
 use crate::images::DecodeError;
 use crate::mapped::Mapped;
-use crate::network::Layer;
+use crate::network::{Layer, LinearEnd};
 use crate::progress::{self, Progress};
 use half::f16;
 use ndarray::Array2;
@@ -36,6 +36,8 @@ pub(super) struct Gathered {
     pub(super) global: Vec<u32>,
     /// Samples per layer.
     pub(super) layers: Vec<LayerSamples>,
+    /// Of the layer before the linear end, where there is one.
+    pub(super) last: Option<LastSamples>,
     /// Skipped images per source.
     pub(super) n_skipped: Vec<u64>,
     /// Identifies everything above.
@@ -57,6 +59,16 @@ pub(super) struct LayerSamples {
     pub(super) pooled: Array2<f32>,
 }
 
+/// What is known of the layer before the linear end.
+#[derive(Debug)]
+pub(super) struct LastSamples {
+    pub(super) end: LinearEnd,
+    /// images × depth: mean over all positions.
+    pub(super) pooled: Array2<f32>,
+    /// A few positions of every image, n × depth.
+    pub(super) samples: Mapped<f32>,
+}
+
 /// Where global image index `idx` lives: (source, index in it).
 pub(super) fn locate_image(job: &Job<'_>, idx: usize) -> (usize, usize) {
     let mut rest = idx;
@@ -73,7 +85,7 @@ pub(super) fn n_images(job: &Job<'_>) -> usize {
     job.sources.iter().map(|sourced| sourced.set.len()).sum()
 }
 
-fn fingerprint(job: &Job<'_>) -> Fingerprint {
+fn fingerprint(job: &Job<'_>, end: Option<&LinearEnd>) -> Fingerprint {
     let mut parts = vec![
         job.network.name.clone(),
         job.network.weights_sha256.clone(),
@@ -82,6 +94,7 @@ fn fingerprint(job: &Job<'_>) -> Fingerprint {
             job.recipe.collect, job.recipe.attribution, job.recipe.seed
         ),
         format!("{:?}", job.network.input),
+        end.map_or_else(String::new, |end| format!("end 1 {}", end.layer.name)),
     ];
     parts.extend(job.layers.iter().map(|layer| layer.name.clone()));
     for sourced in &job.sources {
@@ -158,11 +171,12 @@ pub(super) fn gather(
     workspace: &Workspace,
     progress: &dyn Progress,
 ) -> Result<Gathered, PipelineError> {
-    let fingerprint = fingerprint(job);
+    let end = end::find(job, progress);
+    let fingerprint = fingerprint(job, end.as_ref());
     let folder = workspace.stage(COLLECT, &fingerprint)?;
     let n = n_images(job);
     progress.begin(COLLECT.name, n as u64, COLLECT.unit);
-    let mut stage = Collecting::new(job, &folder, progress)?;
+    let mut stage = Collecting::new(job, end, &folder, progress)?;
     let chunks = chunks::each(&mut stage, &folder, (n, CHUNK), progress)?;
     if chunks.iter().all(|chunk| chunk.image.is_empty()) {
         let unknown = || "see the log of the first run".to_owned();
@@ -179,6 +193,15 @@ struct Chunk {
     image: Vec<u32>,
     prediction: Vec<Option<ClassId>>,
     layers: Vec<LayerChunk>,
+    last: Option<LastChunk>,
+}
+
+/// The part of the samples before the linear end that is held in memory.
+#[derive(Debug, Default)]
+struct LastChunk {
+    pooled: Vec<f32>,
+    n_samples: usize,
+    digest: u64,
 }
 
 /// The part of a layer's samples that is held in memory.
@@ -199,17 +222,26 @@ struct LayerFiles {
     attributions: Rows<f16>,
 }
 
+/// What is collected before the linear end, and the file that its samples go to.
+struct LastFile {
+    end: LinearEnd,
+    plan: LastPlan,
+    samples: Rows<f32>,
+}
+
 /// The stage at work.
 struct Collecting<'a> {
     job: &'a Job<'a>,
     progress: &'a dyn Progress,
     files: Vec<LayerFiles>,
+    last: Option<LastFile>,
     first_error: Option<String>,
 }
 
 impl<'a> Collecting<'a> {
     fn new(
         job: &'a Job<'a>,
+        end: Option<LinearEnd>,
         folder: &StageFolder,
         progress: &'a dyn Progress,
     ) -> Result<Self, PipelineError> {
@@ -222,10 +254,19 @@ impl<'a> Collecting<'a> {
             })
         };
         let files: Result<_, PipelineError> = job.layers.iter().enumerate().map(open).collect();
+        let last = end.map(|end| {
+            let path = folder.matrix_path("last.samples");
+            Ok::<_, PipelineError>(LastFile {
+                plan: end::plan(&end, n_images(job)),
+                samples: Rows::open(&path, end.layer.depth)?,
+                end,
+            })
+        });
         Ok(Self {
             job,
             progress,
             files: files?,
+            last: last.transpose()?,
             first_error: None,
         })
     }
@@ -241,9 +282,11 @@ impl<'a> Collecting<'a> {
         let (mut global, mut prediction) = (Vec::new(), Vec::new());
         let empty = |_| LayerChunk::default();
         let mut whole: Vec<LayerChunk> = (0..job.layers.len()).map(empty).collect();
+        let mut pooled = Vec::new();
         for chunk in chunks {
             global.extend(chunk.image);
             prediction.extend(chunk.prediction);
+            pooled.extend(chunk.last.into_iter().flat_map(|last| last.pooled));
             for (whole, part) in whole.iter_mut().zip(chunk.layers) {
                 whole.image.extend(part.image);
                 whole.row.extend(part.row);
@@ -275,10 +318,20 @@ impl<'a> Collecting<'a> {
                     .unwrap_or_else(|_| unreachable!("mean activations of another depth")),
             });
         }
+        let last = self.last.map(|last| {
+            let pooled = Array2::from_shape_vec((global.len(), last.end.layer.depth), pooled);
+            Ok::<_, PipelineError>(LastSamples {
+                samples: last.samples.finish()?,
+                pooled: pooled
+                    .unwrap_or_else(|_| unreachable!("mean activations of another depth")),
+                end: last.end,
+            })
+        });
         Ok(Gathered {
             images: images_table(job, &global, prediction),
             global,
             layers,
+            last: last.transpose()?,
             n_skipped,
             fingerprint,
         })
@@ -290,34 +343,49 @@ impl Chunked for Collecting<'_> {
 
     fn restore(&mut self, tensors: &Tensors, range: &Range<usize>) -> Option<Chunk> {
         let chunk = from_tensors(tensors, self.job).ok()?;
-        if !fits(&chunk, self.job, range) {
+        let end = self.last.as_ref().map(|last| &last.end);
+        if !fits(&chunk, self.job, end, range) {
             return None;
         }
-        for (done, (layer, files)) in chunk.layers.iter().zip(&mut self.files).enumerate() {
+        let mut done = 0;
+        let mut all = true;
+        for (layer, files) in chunk.layers.iter().zip(&mut self.files) {
             let n = layer.image.len();
             let kept = files.activations.keep(n, layer.digests[0]);
-            if kept && files.attributions.keep(n, layer.digests[1]) {
-                continue;
+            all = kept && files.attributions.keep(n, layer.digests[1]);
+            if !all {
+                files.activations.forget(if kept { n } else { 0 });
+                break;
             }
-            // The chunk is made again as a whole: take back what was kept of it.
-            files.activations.forget(if kept { n } else { 0 });
-            for (layer, files) in chunk.layers.iter().zip(&mut self.files).take(done) {
-                files.activations.forget(layer.image.len());
-                files.attributions.forget(layer.image.len());
-            }
-            return None;
+            done += 1;
         }
-        Some(chunk)
+        if let (Some(last), Some(file)) = (&chunk.last, &mut self.last) {
+            all = all && file.samples.keep(last.n_samples, last.digest);
+        }
+        if all {
+            return Some(chunk);
+        }
+        // The chunk is made again as a whole: take back what was kept of it.
+        for (layer, files) in chunk.layers.iter().zip(&mut self.files).take(done) {
+            files.activations.forget(layer.image.len());
+            files.attributions.forget(layer.image.len());
+        }
+        None
     }
 
     fn make(&mut self, range: Range<usize>) -> Result<Chunk, PipelineError> {
         let (job, progress) = (self.job, self.progress);
+        let (last_plan, mut samples) = match &mut self.last {
+            Some(LastFile { plan, samples, .. }) => (Some(&*plan), Some(samples)),
+            None => (None, None),
+        };
         let plan = Plan {
             network: job.network,
             layers: &job.layers,
             exclude_edges: job.recipe.collect.exclude_edges,
             relaxation: job.recipe.attribution.relaxation,
             seed: job.recipe.seed,
+            last: last_plan,
         };
         let (files, first_error) = (&mut self.files, &mut self.first_error);
         let mut skip = |idx: usize, error: &DecodeError| {
@@ -334,7 +402,7 @@ impl Chunked for Collecting<'_> {
         for_each_batch(job, range, &mut skip, &mut |batch| {
             progress::check(progress)?;
             let part = collect::collect(&plan, batch).map_err(|error| named(job, error))?;
-            append(&mut whole, files, part)?;
+            append(&mut whole, (files, samples.as_deref_mut()), part)?;
             progress.advance(batch.len() as u64);
             Ok(())
         })?;
@@ -345,6 +413,10 @@ impl Chunked for Collecting<'_> {
             ];
             files.activations.sync()?;
             files.attributions.sync()?;
+        }
+        if let (Some(last), Some(samples)) = (&mut whole.last, samples) {
+            last.digest = samples.take_digest();
+            samples.sync()?;
         }
         Ok(whole)
     }
@@ -361,6 +433,11 @@ impl Chunked for Collecting<'_> {
             tensors.put(&format!("{idx}.pooled"), layer.pooled.clone())?;
             let digests = layer.digests.map(|digest| digest as i64).to_vec();
             tensors.put(&format!("{idx}.digests"), digests)?;
+        }
+        if let Some(last) = &chunk.last {
+            tensors.put("last.pooled", last.pooled.clone())?;
+            let numbers = vec![last.n_samples as i64, last.digest as i64];
+            tensors.put("last.numbers", numbers)?;
         }
         Ok(tensors)
     }
@@ -383,7 +460,7 @@ fn named(job: &Job<'_>, error: CollectError) -> PipelineError {
 /// Writes a batch's vectors to the files and adds the rest to `whole`.
 fn append(
     whole: &mut Chunk,
-    files: &mut [LayerFiles],
+    (files, last): (&mut [LayerFiles], Option<&mut Rows<f32>>),
     batch: collect::Chunk,
 ) -> Result<(), PipelineError> {
     whole.image.extend(batch.image);
@@ -396,11 +473,17 @@ fn append(
         whole.col.extend(part.col);
         whole.pooled.extend(part.pooled);
     }
+    if let (Some(part), Some(samples)) = (batch.last, last) {
+        samples.append(&part.samples)?;
+        let whole = whole.last.get_or_insert_default();
+        whole.n_samples += part.samples.nrows();
+        whole.pooled.extend(part.pooled);
+    }
     Ok(())
 }
 
 /// Whether a chunk from a file can be one of the images `range`.
-fn fits(chunk: &Chunk, job: &Job<'_>, range: &Range<usize>) -> bool {
+fn fits(chunk: &Chunk, job: &Job<'_>, end: Option<&LinearEnd>, range: &Range<usize>) -> bool {
     let n_images = chunk.image.len();
     let read = |image: &u32| chunk.image.binary_search(image).is_ok();
     let layer_fits = |(samples, layer): (&LayerChunk, &Layer)| {
@@ -409,7 +492,13 @@ fn fits(chunk: &Chunk, job: &Job<'_>, range: &Range<usize>) -> bool {
             && samples.image.iter().all(read)
             && samples.pooled.len() == n_images * layer.depth
     };
-    chunk.prediction.len() == n_images
+    let last_fits = match (&chunk.last, end) {
+        (Some(last), Some(end)) => last.pooled.len() == n_images * end.layer.depth,
+        (None, end) => end.is_none() || n_images == 0,
+        (Some(_), None) => false,
+    };
+    last_fits
+        && chunk.prediction.len() == n_images
         && chunk.image.is_sorted_by(|a, b| a < b)
         && chunk
             .image
@@ -425,7 +514,18 @@ fn from_tensors(tensors: &Tensors, job: &Job<'_>) -> Result<Chunk, Unusable> {
         image: tensors.numbers("image")?,
         prediction: prediction.into_iter().map(class).collect(),
         layers: Vec::new(),
+        last: None,
     };
+    if let Ok(numbers) = tensors.numbers::<i64>("last.numbers") {
+        let &[n_samples, digest] = numbers.as_slice() else {
+            return Err(Unusable(format!("{} numbers", numbers.len())));
+        };
+        chunk.last = Some(LastChunk {
+            pooled: tensors.numbers("last.pooled")?,
+            n_samples: n_samples as usize,
+            digest: digest as u64,
+        });
+    }
     for idx in 0..job.layers.len() {
         let digests: Vec<i64> = tensors.numbers(&format!("{idx}.digests"))?;
         let &[activations, attributions] = digests.as_slice() else {

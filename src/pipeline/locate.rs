@@ -1,15 +1,17 @@
 //! Stage 4: the cell of every position of every image, by a second, streamed pass.
 //!
 //! A position belongs to the cell of the finest level whose direction is nearest by cosine. That needs no layout of
-//! new points and costs one product of matrices per image.
+//! new points and costs one product of matrices per image. Where the network has a linear end, the positions of the
+//! layer before it get their nearest cluster in the same way.
 
 use super::assemble::Draft;
 use super::chunks::{self, Chunked};
 use super::gather::{self, Gathered};
+use super::head::{self, Located};
 use super::tensors::{Tensors, Unusable};
 use super::{Job, LOCATE, PipelineError, Workspace};
 use crate::collect;
-use crate::network::NetworkError;
+use crate::network::{Layer, NetworkError};
 use crate::progress::{self, Progress};
 use candle_core::Tensor;
 use ndarray::Array2;
@@ -34,20 +36,31 @@ pub(super) fn locate(
     }
     let folder = workspace.stage(LOCATE, &fingerprint)?;
     let n = gather::n_images(job);
+    let clusters = match &draft.gathered.last {
+        Some(last) => Some(head::clusters(job, last, &folder)?),
+        None => None,
+    };
     progress.begin(LOCATE.name, n as u64, LOCATE.unit);
     let mut stage = Locating {
         job,
         directions: directions?,
+        last: clusters.as_ref(),
         gathered: &draft.gathered,
         progress,
     };
     let mut rows: Vec<Vec<u16>> = vec![Vec::new(); job.layers.len()];
-    for cells in chunks::each(&mut stage, &folder, (n, CHUNK), progress)? {
-        for (rows, cells) in rows.iter_mut().zip(cells) {
+    let mut located = Located::default();
+    for chunk in chunks::each(&mut stage, &folder, (n, CHUNK), progress)? {
+        for (rows, cells) in rows.iter_mut().zip(chunk.cells) {
             rows.extend(cells);
         }
+        located.extend(chunk.last);
     }
     let n_read = draft.gathered.images.len();
+    if let (Some(last), Some(clusters)) = (&draft.gathered.last, clusters) {
+        let head = head::assemble(last, &clusters, located);
+        draft.head = Some(head.ok_or_else(|| folder.bad("*", "positions are missing"))?);
+    }
     for (idx, cells) in rows.into_iter().enumerate() {
         let n_positions = job.layers[idx].map_size.0 * job.layers[idx].map_size.1;
         let found = cells.len();
@@ -66,13 +79,21 @@ struct Locating<'a> {
     job: &'a Job<'a>,
     /// Per layer, cells × depth.
     directions: Vec<Tensor>,
+    /// Clusters of the layer before the linear end.
+    last: Option<&'a head::Clusters>,
     gathered: &'a Gathered,
     progress: &'a dyn Progress,
 }
 
-impl Chunked for Locating<'_> {
+/// What some images gave.
+struct Chunk {
     /// Cells per layer, image by image.
-    type Chunk = Vec<Vec<u16>>;
+    cells: Vec<Vec<u16>>,
+    last: Located,
+}
+
+impl Chunked for Locating<'_> {
+    type Chunk = Chunk;
 
     fn restore(&mut self, tensors: &Tensors, range: &Range<usize>) -> Option<Self::Chunk> {
         let read = &self.gathered.global;
@@ -84,31 +105,46 @@ impl Chunked for Locating<'_> {
             let expected = n_images * layer.map_size.0 * layer.map_size.1;
             (cells.len() == expected).then(|| cells.into_iter().map(|cell| cell as u16).collect())
         });
-        read.collect()
+        let last = match self.last {
+            Some(clusters) => Located::from_tensors(tensors, clusters, n_images)?,
+            None => Located::default(),
+        };
+        let cells = read.collect::<Option<_>>()?;
+        Some(Chunk { cells, last })
     }
 
     fn make(&mut self, range: Range<usize>) -> Result<Self::Chunk, PipelineError> {
         let (job, progress) = (self.job, self.progress);
         let mut cells: Vec<Vec<u16>> = vec![Vec::new(); job.layers.len()];
+        let mut last = Located::default();
+        let layers: Vec<Layer> = (job.layers.iter().cloned())
+            .chain(self.last.map(|clusters| clusters.layer.clone()))
+            .collect();
         gather::for_each_batch(job, range, &mut |_, _| progress.advance(1), &mut |batch| {
             progress::check(progress)?;
-            let outputs = collect::forward_layers(job.network, &job.layers, batch)?;
+            let outputs = collect::forward_layers(job.network, &layers, batch)?;
             for ((output, directions), cells) in
                 outputs.iter().zip(&self.directions).zip(&mut cells)
             {
                 cells.extend(nearest(output, directions)?);
             }
+            if let (Some(clusters), Some(output)) = (self.last, outputs.last()) {
+                last.locate(output, clusters)?;
+            }
             progress.advance(batch.len() as u64);
             Ok(())
         })?;
-        Ok(cells)
+        Ok(Chunk { cells, last })
     }
 
     fn tensors(&self, chunk: &Self::Chunk) -> Result<Tensors, Unusable> {
         let mut tensors = Tensors::default();
-        for (idx, cells) in chunk.iter().enumerate() {
+        for (idx, cells) in chunk.cells.iter().enumerate() {
             let cells: Vec<u32> = cells.iter().map(|&cell| u32::from(cell)).collect();
             tensors.put(&format!("{idx}.cells"), cells)?;
+        }
+        if self.last.is_some() {
+            chunk.last.to_tensors(&mut tensors)?;
         }
         Ok(tensors)
     }

@@ -1,7 +1,9 @@
 //! `manifest.json`, and the list of entries that it promises.
 
 use super::npy::Dtype;
-use crate::atlas::{Atlas, Class, ClassId, LayerAtlas, LayoutQuality, Level, Quantized, Recipe};
+use crate::atlas::{
+    Atlas, Class, ClassId, Head, LayerAtlas, LayoutQuality, Level, Quantized, Recipe,
+};
 use serde::{Deserialize, Serialize};
 
 /// What the file says about itself.
@@ -26,6 +28,22 @@ pub(super) struct Manifest {
     pub(super) label_class: Vec<Option<ClassId>>,
     pub(super) classes: Vec<Class>,
     pub(super) layers: Vec<LayerManifest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) head: Option<HeadManifest>,
+}
+
+/// The linear end of the network; files from before it was kept have none.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct HeadManifest {
+    pub(super) layer: String,
+    pub(super) depth: u32,
+    pub(super) map_size: (u32, u32),
+    pub(super) receptive_field: u32,
+    pub(super) stride: u32,
+    pub(super) n_clusters: u32,
+    pub(super) pooled: Scale,
+    pub(super) position_cosines: Scale,
+    pub(super) position_norms: Scale,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -117,6 +135,7 @@ impl Manifest {
             label_class: atlas.images.label_class.clone(),
             classes: atlas.classes.clone(),
             layers: atlas.layers.iter().map(LayerManifest::of).collect(),
+            head: atlas.head.as_ref().map(HeadManifest::of),
         }
     }
 
@@ -151,7 +170,43 @@ impl Manifest {
         for (idx, layer) in self.layers.iter().enumerate() {
             layer.entries(&format!("layers/{idx}"), self, &mut entries);
         }
+        if let Some(head) = &self.head {
+            head.entries((n, self.classes.len()), &mut entries);
+        }
         entries
+    }
+}
+
+impl HeadManifest {
+    fn of(head: &Head) -> Self {
+        Self {
+            layer: head.layer.clone(),
+            depth: head.weights.ncols() as u32,
+            map_size: head.map_size,
+            receptive_field: head.receptive_field,
+            stride: head.stride,
+            n_clusters: head.clusters.nrows() as u32,
+            pooled: Scale::of(&head.pooled),
+            position_cosines: Scale::of(&head.position_cosines),
+            position_norms: Scale::of(&head.position_norms),
+        }
+    }
+
+    fn entries(&self, (n, n_classes): (usize, usize), entries: &mut Vec<(String, Form)>) {
+        let (depth, n_clusters) = (self.depth as usize, self.n_clusters as usize);
+        let n_positions = (self.map_size.0 as usize).saturating_mul(self.map_size.1 as usize);
+        let tables = [
+            ("weights", Dtype::F16, vec![n_classes, depth]),
+            ("bias", Dtype::F32, vec![n_classes]),
+            ("pooled", Dtype::U8, vec![n, depth]),
+            ("clusters", Dtype::F16, vec![n_clusters, depth]),
+            ("position_clusters", Dtype::U16, vec![n, n_positions]),
+            ("position_cosines", Dtype::U8, vec![n, n_positions]),
+            ("position_norms", Dtype::U8, vec![n, n_positions]),
+        ];
+        for (name, dtype, shape) in tables {
+            entries.push((format!("head/{name}.npy"), Form::Array(dtype, shape)));
+        }
     }
 }
 

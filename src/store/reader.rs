@@ -1,13 +1,13 @@
 //! Bytes → entries → atlas. Nothing in the file is believed before it is checked.
 
 use super::manifest::{
-    FORMAT, Form, LayerManifest, LevelManifest, Manifest, Preamble, Scale, tile_name,
+    FORMAT, Form, HeadManifest, LayerManifest, LevelManifest, Manifest, Preamble, Scale, tile_name,
 };
 use super::writer::NONE;
 use super::{Error, MAX_ICON_SIZE, VERSION, npy};
 use crate::atlas::{
-    Atlas, Cell, Icons, Images, LayerAtlas, Level, Palette, Pca, Quantized, Samples, TILE_SIZE,
-    Tile, Truth,
+    Atlas, Cell, Head, Icons, Images, LayerAtlas, Level, Palette, Pca, Quantized, Samples,
+    TILE_SIZE, Tile, Truth,
 };
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
@@ -273,13 +273,32 @@ fn assemble(manifest: Manifest, mut entries: Entries<'_>) -> Result<Atlas, Error
     let layers: Result<Vec<LayerAtlas>, Error> = (manifest.layers.into_iter().enumerate())
         .map(|(idx, layer)| assemble_layer(&format!("layers/{idx}"), layer, &mut entries))
         .collect();
+    let head = manifest.head.map(|head| assemble_head(head, &mut entries));
     Ok(Atlas {
         recipe: manifest.recipe,
         classes: manifest.classes,
         images,
         layers: layers?,
         truth,
+        head: head.transpose()?,
         complete: manifest.complete,
+    })
+}
+
+fn assemble_head(head: HeadManifest, entries: &mut Entries<'_>) -> Result<Head, Error> {
+    let folder = "head";
+    Ok(Head {
+        weights: entries.table(folder, "weights")?,
+        bias: entries.column(folder, "bias")?,
+        pooled: entries.quantized(folder, "pooled", &head.pooled)?,
+        clusters: entries.table(folder, "clusters")?,
+        position_clusters: entries.table(folder, "position_clusters")?,
+        position_cosines: entries.quantized(folder, "position_cosines", &head.position_cosines)?,
+        position_norms: entries.quantized(folder, "position_norms", &head.position_norms)?,
+        layer: head.layer,
+        map_size: head.map_size,
+        receptive_field: head.receptive_field,
+        stride: head.stride,
     })
 }
 

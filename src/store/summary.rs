@@ -1,6 +1,6 @@
 //! What an atlas holds, in numbers, for people and for scripts.
 
-use crate::atlas::{Atlas, LayerAtlas, Level};
+use crate::atlas::{Atlas, Head, LayerAtlas, Level};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -20,7 +20,17 @@ pub fn summary(atlas: &Atlas) -> Value {
         },
         "planted": atlas.truth.as_ref().map(|truth| truth.planted.len()),
         "layers": atlas.layers.iter().map(layer).collect::<Vec<_>>(),
+        "head": atlas.head.as_ref().map(head),
         "recipe": atlas.recipe,
+    })
+}
+
+fn head(head: &Head) -> Value {
+    json!({
+        "layer": head.layer,
+        "depth": head.weights.ncols(),
+        "map_size": head.map_size,
+        "n_clusters": head.clusters.nrows(),
     })
 }
 
@@ -113,6 +123,16 @@ pub fn describe(atlas: &Atlas, file_size: Option<u64>) -> String {
     }
     for layer in &atlas.layers {
         describe_layer(layer, &mut add);
+    }
+    if let Some(head) = &atlas.head {
+        add(format_args!(
+            "head       {}: {} channels, {} × {}, logits are linear in its mean; {} clusters of positions",
+            head.layer,
+            head.weights.ncols(),
+            head.map_size.0,
+            head.map_size.1,
+            head.clusters.nrows()
+        ));
     }
     add(format_args!(
         "seed       {}, {}, made by {}",

@@ -2,7 +2,7 @@
 
 use super::manifest::{self, Manifest};
 use super::npy;
-use crate::atlas::{Atlas, Inconsistent, LayerAtlas, Level};
+use crate::atlas::{Atlas, Head, Inconsistent, LayerAtlas, Level};
 use rayon::prelude::*;
 use std::io::Write as _;
 use zip::write::SimpleFileOptions;
@@ -52,6 +52,7 @@ pub(super) fn bytes(atlas: &Atlas) -> Result<Vec<u8>, Inconsistent> {
         .map(|(idx, layer)| layer_entries(&format!("layers/{idx}"), layer, atlas))
         .collect();
     entries.extend(layers.into_iter().flatten());
+    entries.extend(atlas.head.iter().flat_map(head_entries));
     pack(&entries).map_err(|error| unstorable("file", &error.to_string()))
 }
 
@@ -96,6 +97,24 @@ fn image_entries(atlas: &Atlas, entries: &mut Vec<Entry>) -> Result<(), Inconsis
         optional("images.prediction", &images.prediction)?,
     );
     Ok(())
+}
+
+fn head_entries(head: &Head) -> Vec<Entry> {
+    let entry = |(name, bytes): (&str, Vec<u8>)| Entry {
+        name: format!("head/{name}.npy"),
+        bytes: bytes.into(),
+        plain: true,
+    };
+    let tables = [
+        ("weights", npy::rows(&head.weights)),
+        ("bias", npy::column(head.bias.iter().copied())),
+        ("pooled", npy::columns(&head.pooled.data)),
+        ("clusters", npy::rows(&head.clusters)),
+        ("position_clusters", npy::rows(&head.position_clusters)),
+        ("position_cosines", npy::rows(&head.position_cosines.data)),
+        ("position_norms", npy::rows(&head.position_norms.data)),
+    ];
+    tables.into_iter().map(entry).collect()
 }
 
 fn layer_entries(folder: &str, layer: &LayerAtlas, atlas: &Atlas) -> Vec<Entry> {

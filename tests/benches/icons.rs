@@ -155,6 +155,10 @@ fn compare(table: &[[Vec<f32>; 4]]) {
         if let [ours, peer] = table {
             let wins = ours[k].iter().zip(&peer[k]).filter(|(a, b)| a > b).count();
             print!("  ours better in {wins} of {}", ours[k].len());
+            let pairs = ours[k].iter().zip(&peer[k]).enumerate();
+            for (direction, (a, b)) in pairs.filter(|(_, (a, b))| a <= b) {
+                print!("; not in {direction}: {a:.3} to {b:.3}");
+            }
         }
         println!();
     }

@@ -109,6 +109,7 @@ fn usual() -> SampleSpec {
         min_samples: 4,
         grain: 0.7,
         keep_activations: false,
+        head: false,
         seed: 1,
     }
 }

@@ -36,6 +36,7 @@ fn main() {
         min_samples: 16,
         grain: 0.5,
         keep_activations: false,
+        head: false,
         seed: 1,
     };
     let made = atlas(&spec);

@@ -32,7 +32,7 @@ fn any_size_and_any_keys_are_survived() {
         "zZ",
         "d",
         "i",
-        "s",
+        "S",
         "2",
         "GgjkJK$0",
         "<C-d><PageUp>",

@@ -25,6 +25,11 @@ fn load(bytes: &[u8]) -> Result<Network, NetworkError> {
     build(&manifest, manifest.input, Vec::new(), bytes, &Device::Cpu)
 }
 
+/// The tiny transformer with its classifier.
+pub(crate) fn network() -> Network {
+    load(WEIGHTS).unwrap()
+}
+
 fn truth() -> HashMap<String, Tensor> {
     load_buffer(TRUTH, &Device::Cpu).unwrap()
 }

@@ -39,6 +39,15 @@ cells = pd.DataFrame({c: array(f"layers/0/levels/1/{c}.npy") for c in ["row", "c
 cells["top_class"] = [m["classes"][c]["names"] for c in attributions.argmax(axis=1)]
 assert (samples.groupby("cell").size().reindex(range(len(cells)), fill_value=0) == cells.n_samples).all()
 
+head = m["head"]
+
+
+def scaled(name):
+    return head[name]["zero"] + head[name]["step"] * array(f"head/{name}.npy")
+
+
+logits = scaled("pooled") @ array("head/weights.npy").astype("f8").T + array("head/bias.npy")
+
 row, col = layer["levels"][1]["tiles"][0]
 json.dump(
     {
@@ -57,6 +66,11 @@ json.dump(
         "position_cells": float(array("layers/0/position_cells.npy").sum()),
         "coordinates": float(coordinates.sum()),
         "head": str(cells.head()),
+        "head_layer": head["layer"],
+        "logits": float(logits.sum()),
+        "position_clusters": float(array("head/position_clusters.npy").sum(dtype="f8")),
+        "position_cosines": float(scaled("position_cosines").sum()),
+        "position_norms": float(scaled("position_norms").sum()),
         "tile_is_png": z.read(f"layers/0/levels/1/tiles/{row}_{col}.png").startswith(b"\x89PNG"),
     },
     sys.stdout,

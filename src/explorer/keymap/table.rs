@@ -24,13 +24,15 @@ pub enum Group {
     Line,
     /// Only among the photographs of a cell.
     Photos,
+    /// Only in the suspects pane, where most keys of the map count as well.
+    Suspects,
     /// Only on the help screen.
     Help,
 }
 
 impl Group {
     /// All groups, as the help screen shows them.
-    pub const ALL: [Group; 10] = [
+    pub const ALL: [Group; 11] = [
         Group::Move,
         Group::Zoom,
         Group::Classes,
@@ -38,6 +40,7 @@ impl Group {
         Group::Show,
         Group::Marks,
         Group::Program,
+        Group::Suspects,
         Group::Line,
         Group::Photos,
         Group::Help,
@@ -55,6 +58,7 @@ impl Group {
             Group::Program => "program",
             Group::Line => "while typing",
             Group::Photos => "among photographs",
+            Group::Suspects => "among suspects",
             Group::Help => "on this screen",
         }
     }
@@ -65,6 +69,7 @@ impl Group {
             Group::Line => Mode::Line,
             Group::Help => Mode::Help,
             Group::Photos => Mode::Photos,
+            Group::Suspects => Mode::Suspects,
             _ => Mode::Map,
         }
     }
@@ -79,6 +84,8 @@ pub enum Mode {
     Line,
     /// The photographs of a cell.
     Photos,
+    /// The suspects pane; keys without a meaning there have the map's.
+    Suspects,
     /// The help screen.
     Help,
 }
@@ -154,6 +161,7 @@ pub const KEYS: &[Binding] = &[
     bind(Group::Classes, Action::Clear, "clear", &["Esc"], "leave the view, then the class: plain map"),
     bind(Group::Classes, Action::Undo, "undo", &["u"], "undo the last change of class, colours or view"),
     bind(Group::Classes, Action::RedoView, "redo", &["C-r"], "do it again"),
+    bind(Group::Classes, Action::Suspects, "suspects", &["s"], "suspects: candidates to look at, test, report"),
     bind(Group::Photographs, Action::Photographs, "photographs", &["p", "Enter"], "the photographs behind the cell"),
     bind(Group::Photographs, Action::Locate, "locate", &["P"], "locate a photograph by its path"),
     bind(Group::Photographs, Action::ActivationGrid, "activation-grid", &["A"], "its grid of icons; back to the map"),
@@ -169,7 +177,7 @@ pub const KEYS: &[Binding] = &[
     bind(Group::Show, Action::Outlines, "outlines", &["o"], "outlines of cells"),
     bind(Group::Show, Action::Labels, "labels", &["a"], "names of the strongest classes on the map"),
     bind(Group::Show, Action::LargeIcon, "large-icon", &["O"], "large icon: of the finer grid, or the cell's own"),
-    bind(Group::Show, Action::SidePane, "side-pane", &["s"], "side pane"),
+    bind(Group::Show, Action::SidePane, "side-pane", &["S"], "side pane"),
     bind(Group::Marks, Action::Mark, "mark", &["m"], "mark the cell, or take the mark away"),
     bind(Group::Marks, Action::Note, "note", &["M"], "write a note on the cell"),
     bind(Group::Marks, Action::NextMark, "next-mark", &["'"], "to the next mark"),
@@ -181,6 +189,29 @@ pub const KEYS: &[Binding] = &[
     bind(Group::Program, Action::Redraw, "redraw", &["C-l"], "draw everything again"),
     bind(Group::Program, Action::Suspend, "suspend", &["C-z"], "back to the shell for a while"),
     bind(Group::Program, Action::Quit, "quit", &["q", "C-c"], "quit"),
+    bind(Group::Suspects, Action::SuspectDown, "suspect-down", &["j", "Down"], "next candidate"),
+    bind(Group::Suspects, Action::SuspectUp, "suspect-up", &["k", "Up"], "previous candidate"),
+    bind(Group::Suspects, Action::SuspectPageDown, "suspect-page-down", &["PageDown", "C-d", "C-f"], "a page down"),
+    bind(Group::Suspects, Action::SuspectPageUp, "suspect-page-up", &["PageUp", "C-u", "C-b"], "a page up"),
+    bind(Group::Suspects, Action::SuspectFirst, "suspect-first", &["g", "Home"], "first candidate"),
+    bind(Group::Suspects, Action::SuspectLast, "suspect-last", &["G", "End"], "last candidate"),
+    bind(Group::Suspects, Action::SuspectTest, "test", &["t"], "test whether the model uses it"),
+    bind(Group::Suspects, Action::SuspectPatch, "test-picture", &["T"], "test a picture of yours for the class"),
+    bind(Group::Suspects, Action::JudgeShortcut, "judge-shortcut", &["x"], "judge it: a shortcut"),
+    bind(Group::Suspects, Action::JudgeCore, "judge-core", &["c"], "judge it: core, part of the class"),
+    bind(Group::Suspects, Action::JudgeUnsure, "judge-unsure", &["u"], "judge it: unsure"),
+    bind(Group::Suspects, Action::SuspectNote, "suspect-note", &["n"], "write a note on it"),
+    bind(Group::Suspects, Action::SuspectReport, "report", &["r"], "write the report beside the atlas"),
+    bind(Group::Suspects, Action::SuspectColumnLeft, "column-left", &["h", "Left"], "choose the column to the left"),
+    bind(Group::Suspects, Action::SuspectColumnRight, "column-right", &["l", "Right"], "choose the column to the right"),
+    bind(Group::Suspects, Action::SuspectSort, "sort", &["Space"], "order by the column; turned; as found"),
+    bind(Group::Suspects, Action::SuspectExplain, "explain", &["d"], "what the column means"),
+    bind(Group::Suspects, Action::SuspectColour, "colour-map", &["C"], "colour the map by the column"),
+    bind(Group::Suspects, Action::SuspectFilter, "filter", &["/"], "only some: words, or class: kind: verdict:"),
+    bind(Group::Suspects, Action::SuspectMultiUse, "multi-use", &["m"], "cells that support two unlike classes"),
+    bind(Group::Suspects, Action::SuspectContrast, "contrast", &["v"], "cells that tell its class from another"),
+    bind(Group::Suspects, Action::SuspectBack, "suspect-back", &["Esc"], "stop the test, leave list, filter, pane"),
+    bind(Group::Suspects, Action::SuspectClose, "suspects-close", &["s", "q"], "close the pane"),
     bind(Group::Line, Action::SearchAccept, "line-accept", &["Enter"], "take what is chosen or typed"),
     bind(Group::Line, Action::SearchCancel, "line-cancel", &["Esc", "C-c"], "back without a change"),
     bind(Group::Line, Action::SearchDown, "line-down", &["Down", "C-n", "Tab"], "next in the list"),

@@ -85,6 +85,12 @@ pub enum PromptKind {
     Locate,
     /// A cell to go to.
     GoTo,
+    /// Words that suspects must match.
+    Filter,
+    /// A picture to test.
+    Patch,
+    /// A note on a suspect.
+    Opinion,
 }
 
 /// A marked cell.

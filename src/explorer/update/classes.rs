@@ -68,7 +68,12 @@ pub fn colour_by(state: &mut State, column: Column) {
     state.class_view = None;
 }
 
-fn set_column(state: &mut State, column: Option<(Column, bool)>) {
+pub(super) fn set_column(state: &mut State, column: Option<(Column, bool)>) {
+    if let Some((kind @ Column::Suspect(head), low)) = column {
+        let values = super::suspects::values(state, head);
+        state.column = values.map(|values| Coloured::with(kind, low, values));
+        return;
+    }
     state.column = match (column, &state.atlas, state.layer(), state.level()) {
         (Some((kind, low)), Some(atlas), Some(layer), Some(level)) => {
             Some(Coloured::of(kind, low, atlas, layer, level))

@@ -1,7 +1,7 @@
 //! Lines that are typed: the class search, the palette, notes, paths, places.
 
 use super::classes;
-use super::marks;
+use super::{marks, suspects};
 use crate::atlas::ClassId;
 use crate::explorer::action::{Action, Effect};
 use crate::explorer::palette::{Choice, Palette};
@@ -52,7 +52,7 @@ pub(super) fn act(state: &mut State, action: Action) {
     }
 }
 
-fn prompt(state: &mut State, kind: PromptKind, text: String) {
+pub(super) fn prompt(state: &mut State, kind: PromptKind, text: String) {
     if state.atlas.is_some() {
         state.overlay = Some(Overlay::Prompt(Prompt { kind, text }));
     }
@@ -93,7 +93,9 @@ pub(super) fn edit(state: &mut State, change: impl FnOnce(&mut String)) {
             let against = search.purpose;
             let others: Vec<ClassId> = order
                 .into_iter()
-                .filter(|&class| against != Purpose::Compare(class))
+                .filter(|&class| {
+                    against != Purpose::Compare(class) && against != Purpose::Contrast(class)
+                })
                 .collect();
             search.refresh(&atlas.classes, &others);
         }
@@ -101,7 +103,13 @@ pub(super) fn edit(state: &mut State, change: impl FnOnce(&mut String)) {
             change(&mut palette.query);
             palette.refresh();
         }
-        Some(Overlay::Prompt(prompt)) => change(&mut prompt.text),
+        Some(Overlay::Prompt(prompt)) => {
+            change(&mut prompt.text);
+            if prompt.kind == PromptKind::Filter {
+                let words = prompt.text.clone();
+                suspects::filter(state, &words);
+            }
+        }
         _ => {}
     }
 }
@@ -139,6 +147,9 @@ pub(super) fn accept(state: &mut State) -> Vec<Effect> {
             match (search.purpose, search.class()) {
                 (Purpose::Focus, Some(class)) => classes::choose(state, class),
                 (Purpose::Compare(left), Some(right)) => classes::compare(state, left, right),
+                (Purpose::Contrast(class), Some(other)) => {
+                    suspects::contrast_with(state, class, other);
+                }
                 (_, None) => {}
             }
             Vec::new()
@@ -181,7 +192,10 @@ fn typed(state: &mut State, prompt: &Prompt) -> Vec<Effect> {
             state.notice = Some(format!("locating {text}"));
             return vec![Effect::Work(Work::Locate(Photo::File(PathBuf::from(text))))];
         }
-        PromptKind::Folder | PromptKind::Locate => {}
+        PromptKind::Opinion => suspects::write_opinion(state, text),
+        PromptKind::Filter => suspects::filter(state, text),
+        PromptKind::Patch if !text.is_empty() => return suspects::test_picture(state, text),
+        PromptKind::Folder | PromptKind::Locate | PromptKind::Patch => {}
     }
     Vec::new()
 }

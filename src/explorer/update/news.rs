@@ -1,8 +1,8 @@
 //! News of a running build.
 
 use super::layers::nearest_grid;
-use super::line;
 use super::zoom::{fit, follow};
+use super::{line, suspects};
 use crate::atlas::Atlas;
 use crate::explorer::Update;
 use crate::explorer::camera::{grid_from_layout, layout_from_grid};
@@ -76,6 +76,7 @@ pub fn replace_atlas(state: &mut State, atlas: Arc<Atlas>) {
         .focus
         .filter(|focus| usize::from(focus.class) < n_classes);
     line::search_again(state);
+    suspects::replaced(state);
     if first {
         state.place = densest_place(state);
         let grid = state.level().map_or(1, |level| level.grid);

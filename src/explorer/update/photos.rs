@@ -110,6 +110,7 @@ pub(super) fn answer(state: &mut State, answer: Answer) {
             state.notice = Some(found);
         }
         Answer::Folder(Err(why)) => state.notice = Some(why),
+        Answer::Bench(outcome) => super::suspects::answer(state, outcome),
         Answer::Located(Ok(located)) => {
             state.locating = false;
             take(state, *located);

@@ -7,7 +7,7 @@ use crate::explorer::mouse::{Grip, Pointer, PointerKind};
 use crate::explorer::photos_grid;
 use crate::explorer::state::{Overlay, State};
 use crate::explorer::strip;
-use crate::explorer::view::layer_at;
+use crate::explorer::view::{layer_at, suspect_at};
 
 pub(super) fn pointer(state: &mut State, pointer: Pointer) {
     let at = (pointer.column, pointer.row);
@@ -62,6 +62,10 @@ fn press(state: &mut State, at: (u16, u16)) {
             camera: state.camera,
             moved: false,
         });
+        return;
+    }
+    if let Some(row) = suspect_at(state, at) {
+        super::suspects::select(state, row);
         return;
     }
     let layer = layer_at(state, at).or_else(|| strip::layer_at(state, at));

@@ -1,8 +1,8 @@
 //! After every change: what is derived from the state is brought up to date, and photographs that came into sight are
 //! asked for.
 
-use super::classes;
 use super::travel::WALK;
+use super::{classes, suspects};
 use crate::explorer::action::Effect;
 use crate::explorer::neighbours::Units;
 use crate::explorer::photographs::{self, CropRequest, Part};
@@ -20,7 +20,9 @@ pub(super) fn settle(state: &mut State) -> Vec<Effect> {
     }
     classes::derive_again(state);
     refresh_units(state);
+    suspects::before_about(state);
     refresh_about(state);
+    suspects::after_about(state);
     let mut effects = Vec::new();
     if state.told != state.epoch {
         state.told = state.epoch;
@@ -31,6 +33,7 @@ pub(super) fn settle(state: &mut State) -> Vec<Effect> {
                 .map(|atlas| Effect::Work(Work::Atlas(atlas))),
         );
     }
+    effects.extend(suspects::settle(state));
     effects.extend(wish(state));
     effects
 }

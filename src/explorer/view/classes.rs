@@ -34,7 +34,7 @@ pub(super) fn draw(
     if typed.is_empty() {
         let hint = match search.purpose {
             Purpose::Focus => "type a class".to_owned(),
-            Purpose::Compare(left) => {
+            Purpose::Compare(left) | Purpose::Contrast(left) => {
                 let name = state.atlas.as_ref().map(|atlas| atlas.class_name(left));
                 format!("compare {} with …", name.unwrap_or_default())
             }

@@ -93,6 +93,7 @@ pub(super) fn column_value(column: &Coloured, value: f32) -> String {
         Column::Purity | Column::Mistakes => format!("{value:.0} %"),
         Column::Entropy => format!("{value:.1} bits"),
         Column::IconScore => magnitude(value),
+        Column::Suspect(_) => crate::explorer::suspects::brief(value),
     }
 }
 
@@ -124,7 +125,7 @@ fn nearest(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) {
 }
 
 /// The heading of the photographs, and what stands where they are still to come or missing.
-fn exemplars(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) {
+pub(super) fn exemplars(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) {
     let area = side.exemplars;
     let Some(y) = area.y.checked_sub(1).filter(|_| !area.is_empty()) else {
         return;

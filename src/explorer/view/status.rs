@@ -70,6 +70,14 @@ fn hint(state: &State) -> String {
             "Esc"
         ),
         Some(Overlay::Prompt(_)) => String::new(),
+        None if state.suspects.open => format!(
+            "{} test  {} shortcut  {} core  {} report  {} help",
+            key(Action::SuspectTest),
+            key(Action::JudgeShortcut),
+            key(Action::JudgeCore),
+            key(Action::SuspectReport),
+            key(Action::Help)
+        ),
         None if state.arrangement.is_some() => {
             format!(
                 "{} map  {} help  {} quit",
@@ -95,6 +103,9 @@ fn typed(theme: &Theme, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> (u16, 
         PromptKind::Folder => "folder of the photographs: ",
         PromptKind::Locate => "photograph to locate: ",
         PromptKind::GoTo => "go to ROW,COL or link: ",
+        PromptKind::Filter => "only suspects with: ",
+        PromptKind::Patch => "picture to paste: ",
+        PromptKind::Opinion => "note on the suspect: ",
     };
     let blank = " ".repeat(usize::from(area.width));
     put(buf, area, (area.x, area.y), &blank, theme.plain);

@@ -1,0 +1,301 @@
+//! Pasting: crops of a feature's exemplars, or any picture, on images that lack it.
+//!
+//! On each background one piece is pasted in one corner; a natural crop of another photograph and uniform noise of the
+//! same size are pasted at the same place for comparison. The article pasted patches by hand and counted flips; flips
+//! depend on how sure the network was, so the statistic here is the change of the centred target logit, and flips are
+//! its headline.
+
+use super::lab::{Lab, Logits, Spot, centred, predicted};
+use super::pixels::{self, Corner};
+use super::statistics::{self, Unit};
+use super::{CausalError, Result};
+use crate::atlas::ClassId;
+use crate::suspects::claim::{Controls, Estimate, Method};
+use image::RgbImage;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+/// Backgrounds of the first estimate.
+const FIRST: usize = 8;
+/// Backgrounds before the test may stop early.
+const EARLIEST: usize = 16;
+/// Pieces on each background at most; more than one only while the interval is not clear.
+const ROUNDS: u32 = 3;
+
+/// Something to paste.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// In the size of the paste.
+    pub picture: RgbImage,
+    /// Left and top of the place that it was cut from; none for a picture that comes from nowhere.
+    pub from: Option<(u32, u32)>,
+}
+
+/// Where pieces are pasted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// Where each was cut from, or in the left upper corner. Networks whose borders are padded know places, and a mark
+    /// that always stands in one corner may be looked for only there.
+    Own,
+    /// All in one corner.
+    Corner(Corner),
+}
+
+impl At {
+    /// Its name, as the command line takes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            At::Own => "own",
+            At::Corner(corner) => corner.name(),
+        }
+    }
+
+    /// The place of this name.
+    pub fn named(name: &str) -> Option<At> {
+        if name == "own" {
+            return Some(At::Own);
+        }
+        Corner::named(name).map(At::Corner)
+    }
+}
+
+/// What is pasted, and on what.
+#[derive(Debug, Clone)]
+pub struct Paste {
+    /// How it is told.
+    pub method: Method,
+    /// The class whose logit is watched.
+    pub target: ClassId,
+    /// Classes that backgrounds must not show; the target at least.
+    pub avoid: Vec<ClassId>,
+    /// Photographs that are no background: those that the pieces come from.
+    pub without: HashSet<u32>,
+    /// What is pasted, in turns.
+    pub pieces: Vec<Piece>,
+    /// Where.
+    pub at: At,
+    /// Number of backgrounds.
+    pub n: usize,
+    /// Whether to stop as soon as the interval is clear.
+    pub early: bool,
+}
+
+/// Logits of one background.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The photograph.
+    pub background: u32,
+    /// Which pieces were pasted on it.
+    pub pieces: Vec<usize>,
+    /// As it is.
+    pub clean: Logits,
+    /// With each piece that was pasted on it.
+    pub pasted: Vec<Logits>,
+    /// With natural control crops.
+    pub controls: Vec<Logits>,
+    /// With noise.
+    pub noise: Option<Logits>,
+}
+
+/// Changes of the centred logit under what was put on the backgrounds, and under the controls.
+fn changes(trials: &[Trial], target: ClassId) -> (Vec<Unit>, Vec<Unit>) {
+    let (mut own, mut controls) = (Vec::new(), Vec::new());
+    for (background, trial) in trials.iter().enumerate() {
+        let clean = centred(&trial.clean, target);
+        let unit = |piece: usize, logits: &Logits| Unit {
+            background,
+            piece,
+            value: centred(logits, target) - clean,
+        };
+        let pasted = trial.pieces.iter().zip(&trial.pasted);
+        own.extend(pasted.map(|(&piece, logits)| unit(piece, logits)));
+        controls.extend(trial.controls.iter().map(|logits| unit(0, logits)));
+    }
+    (own, controls)
+}
+
+/// Tells what the trials say.
+pub fn estimate(method: Method, target: ClassId, trials: &[Trial], seed: u64) -> Estimate {
+    let (own, controls) = changes(trials, target);
+    let compared = statistics::compare(&own, &controls, seed);
+    let noise: Vec<f32> = trials
+        .iter()
+        .filter_map(|t| Some(centred(t.noise.as_ref()?, target) - centred(&t.clean, target)))
+        .collect();
+    let first_is = |logits: &[Logits]| logits.first().is_some_and(|l| predicted(l) == target);
+    Estimate {
+        method,
+        delta: compared.own.mean,
+        ci: compared.own.ci,
+        controls: Controls {
+            delta: compared.controls.mean,
+            ci: compared.controls.ci,
+            noise: (!noise.is_empty()).then(|| statistics::mean(&noise) as f32),
+        },
+        contrast: compared.contrast.ci,
+        n: trials.len() as u32,
+        flips: trials.iter().filter(|t| first_is(&t.pasted)).count() as u32,
+        best_flips: None,
+        done: false,
+    }
+}
+
+/// What a paste gave.
+#[derive(Debug, Clone)]
+pub struct Pasted {
+    /// The last estimate.
+    pub estimate: Estimate,
+    /// What it rests on.
+    pub trials: Vec<Trial>,
+}
+
+/// Pastes and tells an estimate after each batch of backgrounds. When `tell` breaks off, the estimate so far is given,
+/// not `done`.
+///
+/// # Errors
+/// No piece, no background, and those of the network.
+pub fn paste(
+    lab: &mut Lab,
+    paste: &Paste,
+    tell: &mut dyn FnMut(&Estimate) -> ControlFlow<()>,
+) -> Result<Pasted> {
+    if paste.pieces.is_empty() {
+        return Err(CausalError::TooFew {
+            what: "to paste".to_owned(),
+            found: 0,
+            needed: 1,
+        });
+    }
+    let seed = lab.seed();
+    let mut trials: Vec<Trial> = Vec::new();
+    let now = |trials: &[Trial]| estimate(paste.method, paste.target, trials, seed);
+    let clear = |trials: &[Trial]| {
+        let (own, controls) = changes(trials, paste.target);
+        let enough = paste.early && trials.len() >= EARLIEST.min(paste.n);
+        enough && statistics::compare(&own, &controls, seed).is_clear
+    };
+    let mut stopped = false;
+    for n in [FIRST, EARLIEST, paste.n] {
+        let n = n.min(paste.n);
+        if n <= trials.len() || stopped || clear(&trials) {
+            continue;
+        }
+        let backgrounds = lab.backgrounds(&paste.avoid, &paste.without, n)?;
+        let fresh = &backgrounds[trials.len().min(backgrounds.len())..];
+        if fresh.is_empty() {
+            break;
+        }
+        trials.extend(begin(lab, paste, fresh, trials.len())?);
+        stopped = tell(&now(&trials)).is_break();
+    }
+    if trials.is_empty() {
+        return Err(CausalError::TooFew {
+            what: "without the class to paste on".to_owned(),
+            found: 0,
+            needed: 1,
+        });
+    }
+    for round in 1..ROUNDS.min(paste.pieces.len().max(2) as u32) {
+        if stopped || clear(&trials) {
+            break;
+        }
+        again(lab, paste, &mut trials, round)?;
+        stopped = tell(&now(&trials)).is_break();
+    }
+    let mut estimate = now(&trials);
+    estimate.done = !stopped;
+    if estimate.done {
+        // The caller may break off here as well; everything is there.
+        let _ = tell(&estimate);
+    }
+    Ok(Pasted { estimate, trials })
+}
+
+/// The first piece, control and noise on new backgrounds.
+fn begin(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], offset: usize) -> Result<Vec<Trial>> {
+    let spots = paste.spots(lab.side(), backgrounds, offset);
+    let clean = lab.clean(backgrounds)?;
+    let pasted = paste.run(lab, backgrounds, offset)?;
+    let controls = lab.control(&spots, &paste.avoid, 0)?;
+    let noise = lab.noise(&spots)?;
+    let mut trials = Vec::with_capacity(backgrounds.len());
+    for (at, &background) in backgrounds.iter().enumerate() {
+        if let Some(clean) = clean[at].clone() {
+            trials.push(Trial {
+                background,
+                pieces: vec![paste.piece(at + offset)],
+                clean,
+                pasted: vec![pasted[at].clone()],
+                controls: controls[at].iter().cloned().collect(),
+                noise: noise.get(at).cloned(),
+            });
+        }
+    }
+    Ok(trials)
+}
+
+/// One more piece and control on the same backgrounds.
+fn again(lab: &mut Lab, paste: &Paste, trials: &mut [Trial], round: u32) -> Result<()> {
+    let backgrounds: Vec<u32> = trials.iter().map(|trial| trial.background).collect();
+    let offset = round as usize * (paste.pieces.len() / ROUNDS as usize).max(1);
+    if paste.pieces.len() > 1 {
+        let rows = paste.run(lab, &backgrounds, offset)?;
+        for (at, (trial, logits)) in trials.iter_mut().zip(rows).enumerate() {
+            trial.pasted.push(logits);
+            trial.pieces.push(paste.piece(at + offset));
+        }
+    }
+    let spots = paste.spots(lab.side(), &backgrounds, offset);
+    let controls = lab.control(&spots, &paste.avoid, round)?;
+    for (trial, control) in trials.iter_mut().zip(controls) {
+        trial.controls.extend(control);
+    }
+    Ok(())
+}
+
+impl Paste {
+    /// Which piece the background at this place of the list gets.
+    fn piece(&self, at: usize) -> usize {
+        at % self.pieces.len()
+    }
+
+    /// Where a piece is pasted in a square of `side`.
+    pub fn place(&self, piece: &Piece, side: u32) -> (u32, u32) {
+        let corner = match self.at {
+            At::Own => Corner::TopLeft,
+            At::Corner(corner) => corner,
+        };
+        let own = piece.from.filter(|_| self.at == At::Own);
+        own.unwrap_or_else(|| corner.place(side, piece.picture.dimensions()))
+    }
+
+    /// Each background with the spot of its piece.
+    fn spots(&self, side: u32, backgrounds: &[u32], offset: usize) -> Vec<(u32, Spot)> {
+        let spot = |(at, &background): (usize, &u32)| {
+            let piece = &self.pieces[self.piece(at + offset)];
+            let spot = Spot {
+                size: piece.picture.dimensions(),
+                at: self.place(piece, side),
+            };
+            (background, spot)
+        };
+        backgrounds.iter().enumerate().map(spot).collect()
+    }
+
+    /// Logits of each background with its piece.
+    fn run(&self, lab: &mut Lab, backgrounds: &[u32], offset: usize) -> Result<Vec<Logits>> {
+        // All at once first, so that they are read in parallel.
+        lab.squares(backgrounds);
+        let mut squares = Vec::with_capacity(backgrounds.len());
+        for (at, &background) in backgrounds.iter().enumerate() {
+            let piece = &self.pieces[self.piece(at + offset)];
+            let place = self.place(piece, lab.side());
+            squares.push(pixels::paste(
+                &*lab.square(background)?,
+                &piece.picture,
+                place,
+            ));
+        }
+        lab.run(&squares)
+    }
+}

@@ -1,0 +1,122 @@
+//! Reports: claims with everything that a reader needs to judge and to repeat them, as Markdown, as one page and as data.
+//!
+//! There is no date and no path of the machine beyond those in the commands, so the same claims give the same bytes.
+
+mod html;
+mod markdown;
+mod pictures;
+
+pub use pictures::{Pictures, pictures};
+
+use crate::atlas::Recipe;
+use crate::suspects::claim::{Claim, Judgement};
+use serde::{Deserialize, Serialize};
+
+/// Version of the form.
+const VERSION: u32 = 1;
+
+/// Claims with what they were measured on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Version of this form.
+    pub version: u32,
+    /// The program.
+    pub program: String,
+    /// The recipe of the atlas, where the claims come from one.
+    #[serde(default)]
+    pub recipe: Option<Recipe>,
+    /// The claims.
+    pub claims: Vec<Claim>,
+}
+
+impl Report {
+    /// A report of claims.
+    pub fn new(recipe: Option<Recipe>, claims: Vec<Claim>) -> Self {
+        Self {
+            version: VERSION,
+            program: concat!("atlascope ", env!("CARGO_PKG_VERSION")).to_owned(),
+            recipe,
+            claims,
+        }
+    }
+
+    /// As data; `atlascope retest` reads it.
+    pub fn json(&self) -> String {
+        // Strings, numbers and lists always serialise.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// As text for a review or a repository.
+    pub fn markdown(&self) -> String {
+        markdown::markdown(self)
+    }
+
+    /// As one page that works offline. `pictures` has an entry for each claim, or none at all.
+    pub fn html(&self, pictures: &[Pictures]) -> String {
+        html::html(self, pictures)
+    }
+}
+
+/// What is told of a recipe: name and value.
+fn recipe_rows(recipe: &Recipe) -> Vec<(&'static str, String)> {
+    let sources = recipe
+        .sources
+        .iter()
+        .map(|s| format!("{} ({} images)", s.name, s.n_images));
+    let grids: Vec<String> = recipe.grids.iter().map(u32::to_string).collect();
+    vec![
+        ("network", recipe.network.clone()),
+        ("weights, SHA-256", recipe.weights_sha256.clone()),
+        ("images", sources.collect::<Vec<_>>().join(", ")),
+        ("layers", recipe.layers.join(", ")),
+        ("grids", grids.join(", ")),
+        ("positions per image", recipe.collect.positions.to_string()),
+        (
+            "layout",
+            format!(
+                "UMAP, {} neighbours, distance {}, {:?}",
+                recipe.layout.n_neighbors, recipe.layout.min_dist, recipe.layout.metric
+            ),
+        ),
+        (
+            "attribution",
+            format!("{:?} pools", recipe.attribution.relaxation),
+        ),
+        ("seed of the atlas", recipe.seed.to_string()),
+        ("made by", recipe.program.clone()),
+    ]
+}
+
+/// What a person thinks, in words.
+fn judged(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::Core => "core",
+        Judgement::Shortcut => "shortcut",
+        Judgement::Unsure => "unsure",
+    }
+}
+
+/// What a claim is about, in one line.
+fn heading(claim: &Claim) -> String {
+    let subject = &claim.subject;
+    let what = match (&subject.picture, &subject.cell, subject.component) {
+        (Some(picture), ..) => {
+            let name = picture.rsplit(['/', '\\']).next().unwrap_or(picture);
+            format!("picture {name}")
+        }
+        (None, Some(cell), Some(component)) => format!("component {component} at {cell}"),
+        (None, Some(cell), None) => format!("cell {cell}"),
+        _ => "feature".to_owned(),
+    };
+    format!("{what} → {}", subject.class_name)
+}
+
+/// What is in the report beside the numbers, so that nobody reads more into them than is there.
+const READ_THIS: &str = "Δ is the mean change of the class's logit, less the mean over all classes, when the feature is \
+put into images of other classes; controls are natural crops of other photographs (or the same transfer between \
+images without the feature) on the same images at the same place. Intervals are 95 % bootstraps over images and \
+pieces. \"Used by the model\" says that the feature moves the class more than its controls do. Whether it ought to is \
+a judgement, and stands beside it as the person's.";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! The pictures of a report, drawn again from the photographs; no network is needed.
+
+use crate::causal::{Album, pixels};
+use crate::images;
+use crate::network::{Channels, InputSpec, Resize};
+use crate::suspects::claim::{Claim, Provenance};
+use image::RgbImage;
+use std::path::Path;
+
+/// Pictures of one claim, as PNG.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pictures {
+    /// What was pasted, with its description.
+    pub pieces: Vec<(Vec<u8>, String)>,
+    /// Backgrounds before and after, as the claim's pairs.
+    pub pairs: Vec<[Vec<u8>; 2]>,
+    /// Why some are missing.
+    pub missing: Option<String>,
+}
+
+/// The input that a claim was measured with, as far as pictures need it.
+fn input(from: &Provenance) -> InputSpec {
+    let size = from.size.clamp(1, 8192) as usize;
+    let (form, via) = from.resize.split_once(':').unwrap_or((&from.resize, ""));
+    let via = via.parse().unwrap_or(size);
+    InputSpec {
+        size,
+        resize: match (form, via == size) {
+            ("warp", true) => Resize::Warp,
+            ("warp", false) => Resize::WarpCrop { via },
+            _ => Resize::Crop { via },
+        },
+        channels: Channels::Rgb,
+        mean: [0.0; 3],
+        scale: [1.0; 3],
+    }
+}
+
+/// Draws the pictures of a claim. What cannot be read is left out, and said.
+pub fn pictures(album: &Album, claim: &Claim) -> Pictures {
+    let input = input(&claim.provenance);
+    let mut out = Pictures::default();
+    let mut read = |path: &str| -> Option<RgbImage> {
+        let photograph = album
+            .find(path)
+            .ok_or_else(|| format!("{path} is not among the photographs"))
+            .and_then(|idx| album.read(idx))
+            .and_then(|image| pixels::square(&input, &image).map_err(|e| e.to_string()));
+        photograph
+            .map_err(|why| out.missing.get_or_insert(why).len())
+            .ok()
+    };
+    let longer = claim
+        .provenance
+        .ratio
+        .map(|ratio| ((ratio * input.size as f32).round() as u32).max(1));
+    let scaled = |piece: RgbImage| match longer {
+        Some(longer) => pixels::scaled(&piece, longer),
+        None => piece,
+    };
+    let mut pieces: Vec<Option<(RgbImage, String)>> = Vec::new();
+    if let Some(path) = &claim.subject.picture {
+        let picture = images::decode::load(Path::new(path)).ok();
+        pieces.push(picture.map(|picture| (scaled(picture), path.clone())));
+    }
+    for shown in &claim.subject.exemplars {
+        let side = input.size as u32;
+        let fits = shown.window[2] <= side;
+        let square = read(&shown.image).filter(|_| fits);
+        let piece = square.map(|square| scaled(pixels::cut(&square, shown.window)));
+        pieces.push(piece.map(|piece| {
+            (
+                piece,
+                format!("{} {},{}", shown.image, shown.row, shown.col),
+            )
+        }));
+    }
+    for pair in &claim.pairs {
+        let piece = pieces.get(pair.piece as usize).and_then(Option::as_ref);
+        let both = read(&pair.image).zip(piece).map(|(before, (piece, _))| {
+            let after = pixels::paste(&before, piece, (pair.at[0], pair.at[1]));
+            [png(&before), png(&after)]
+        });
+        out.pairs.push(both.unwrap_or_default());
+    }
+    let shown = pieces.into_iter().flatten();
+    out.pieces = shown.map(|(piece, about)| (png(&piece), about)).collect();
+    if out.pairs.iter().any(|pair| pair[0].is_empty()) {
+        out.pairs.clear();
+    }
+    out
+}
+
+/// PNG, always the same bytes for the same pixels.
+fn png(picture: &RgbImage) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let written = picture.write_to(&mut bytes, image::ImageFormat::Png);
+    debug_assert!(written.is_ok(), "a vector takes all bytes");
+    bytes.into_inner()
+}

@@ -1,0 +1,162 @@
+//! Transfers: what fills a picture and no crop can carry.
+//!
+//! A texture without a place, a colour cast, a faint mark at one spot of every picture. Two groups of images of the
+//! class are compared, with the feature and without it, and what tells them apart is given to images of other classes:
+//!
+//! - *colours*: the linear map of colours that turns the mean and covariance of the one group into those of the other
+//!   (the Monge–Kantorovich map between normals; Pitié and Kokaram 2007, "The linear Monge-Kantorovitch linear colour
+//!   mapping for example-based colour transfer");
+//! - *difference*: the mean image with the feature less the mean image without it (Adebayo et al. 2022 plant whole-image
+//!   artefacts that only this shows);
+//! - *spectrum*: the ratio of the mean amplitude spectra, with the background's own phase (Yang and Soatto 2020, "FDA:
+//!   Fourier domain adaptation").
+//!
+//! The control is the same transfer learned from two groups of images *without* the feature, of the same sizes.
+
+use super::lab::{Lab, Logits, centred};
+use super::paste::{Trial, estimate};
+use super::{CausalError, Result};
+use crate::atlas::ClassId;
+use crate::suspects::claim::{Estimate, FEWEST, Method};
+use image::RgbImage;
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+mod colour;
+mod difference;
+mod spectrum;
+
+/// What is tried, in this order.
+pub const METHODS: [Method; 3] = [Method::Colour, Method::Difference, Method::Spectrum];
+
+/// Two groups of images of a class.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// The class whose logit is watched.
+    pub target: ClassId,
+    /// Classes that backgrounds must not show.
+    pub avoid: Vec<ClassId>,
+    /// Images of the class with the feature.
+    pub with: Vec<u32>,
+    /// Images of the class without it.
+    pub without: Vec<u32>,
+    /// Number of backgrounds.
+    pub n: usize,
+    /// Whether to stop as soon as the interval is clear.
+    pub early: bool,
+}
+
+/// A change of pictures that was learned from two groups.
+trait Change: Sync {
+    fn apply(&self, square: &RgbImage) -> RgbImage;
+}
+
+/// Learns from the groups and applies it to backgrounds.
+///
+/// # Errors
+/// Too few images in a group, and those of the network.
+pub fn transfer(
+    lab: &mut Lab,
+    transfer: &Transfer,
+    method: Method,
+    tell: &mut dyn FnMut(&Estimate) -> ControlFlow<()>,
+) -> Result<Estimate> {
+    let with = read(
+        lab,
+        &transfer.with,
+        "of the class with the feature",
+        FEWEST as usize,
+    )?;
+    let needed = 2 * FEWEST as usize;
+    let without = read(
+        lab,
+        &transfer.without,
+        "of the class without the feature",
+        needed,
+    )?;
+    let learned = learn(method, &with, &without);
+    // The control's groups are as large as they can be without sharing an image.
+    let half = (without.len() / 2).min(with.len());
+    let control = learn(method, &without[..half], &without[half..]);
+    let mut seen: HashSet<u32> = transfer.with.iter().copied().collect();
+    seen.extend(&transfer.without);
+    let backgrounds = lab.backgrounds(&transfer.avoid, &seen, transfer.n)?;
+    let mut trials: Vec<Trial> = Vec::new();
+    let mut stopped = false;
+    for some in backgrounds.chunks(16) {
+        if stopped {
+            break;
+        }
+        let clean = lab.clean(some)?;
+        let squares: Vec<Arc<RgbImage>> = lab.squares(some).into_iter().flatten().collect();
+        let changed = applied(lab, learned.as_ref(), &squares)?;
+        let controls = applied(lab, control.as_ref(), &squares)?;
+        let rows = some
+            .iter()
+            .zip(clean)
+            .zip(changed.into_iter().zip(controls));
+        trials.extend(
+            rows.filter_map(|((&background, clean), (changed, control))| {
+                Some(Trial {
+                    background,
+                    pieces: vec![0],
+                    clean: clean?,
+                    pasted: vec![changed],
+                    controls: vec![control],
+                    noise: None,
+                })
+            }),
+        );
+        let so_far = estimate(method, transfer.target, &trials, lab.seed());
+        stopped = tell(&so_far).is_break();
+    }
+    let mut estimate = estimate(method, transfer.target, &trials, lab.seed());
+    estimate.done = !stopped;
+    if estimate.done {
+        let _ = tell(&estimate);
+    }
+    Ok(estimate)
+}
+
+fn read(lab: &mut Lab, images: &[u32], what: &str, needed: usize) -> Result<Vec<Arc<RgbImage>>> {
+    let squares: Vec<_> = lab.squares(images).into_iter().flatten().collect();
+    if squares.len() < needed {
+        return Err(CausalError::TooFew {
+            what: what.to_owned(),
+            found: squares.len(),
+            needed,
+        });
+    }
+    Ok(squares)
+}
+
+fn applied(lab: &Lab, change: &dyn Change, squares: &[Arc<RgbImage>]) -> Result<Vec<Logits>> {
+    use rayon::prelude::*;
+    let changed: Vec<RgbImage> = squares
+        .par_iter()
+        .map(|square| change.apply(square))
+        .collect();
+    lab.run(&changed)
+}
+
+fn learn(method: Method, with: &[Arc<RgbImage>], without: &[Arc<RgbImage>]) -> Box<dyn Change> {
+    match method {
+        Method::Colour => Box::new(colour::Map::between(without, with)),
+        Method::Spectrum => Box::new(spectrum::Gain::between(without, with)),
+        _ => Box::new(difference::Difference::between(without, with)),
+    }
+}
+
+/// How far the class's own images stand above the backgrounds, in centred logits: the scale of an effect.
+///
+/// # Errors
+/// Those of the network.
+pub fn gap(lab: &mut Lab, class: ClassId, own: &[u32], backgrounds: &[u32]) -> Result<f32> {
+    let mut mean = |images: &[u32]| -> Result<f32> {
+        let rows: Vec<Logits> = lab.clean(images)?.into_iter().flatten().collect();
+        let values: Vec<f32> = rows.iter().map(|row| centred(row, class)).collect();
+        Ok(super::statistics::mean(&values) as f32)
+    };
+    Ok(mean(own)? - mean(backgrounds)?)
+}

@@ -1,0 +1,205 @@
+//! Causal tests for the explorer, on the atlas's own network: the verdict first, then pictures, then the sweep.
+
+use super::{locator, patch};
+use crate::atlas::{Atlas, ClassId};
+use crate::causal::paste::{self, At, Paste, Pasted, Piece};
+use crate::causal::pixels;
+use crate::causal::sheet::{self, Pair};
+use crate::causal::sweep::{self, RATIOS};
+use crate::causal::tester::{self, NetworkTester, Options};
+use crate::explorer::photographs::reduced;
+use crate::explorer::worker::{Examined, Examiner, Finding, Shot, Tell};
+use crate::images;
+use crate::suspects::Candidate;
+use crate::suspects::claim::{Claim, Judgement, Method, Tester as _, verdict};
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Images that are shown before and after.
+const SHOTS: usize = 4;
+
+/// Loads the network when the first test comes.
+pub(super) struct NetworkExaminer {
+    /// As the person named it, for the command that measures again.
+    file: PathBuf,
+    weights: Option<PathBuf>,
+    folders: Vec<PathBuf>,
+    atlas: Option<Arc<Atlas>>,
+    tester: NetworkTester,
+}
+
+impl NetworkExaminer {
+    /// `folders` are looked in first for the photographs of the atlas.
+    pub(super) fn new(file: PathBuf, weights: Option<PathBuf>, folders: Vec<PathBuf>) -> Self {
+        Self {
+            tester: tester_for(weights.clone(), folders.clone()),
+            file,
+            weights,
+            folders,
+            atlas: None,
+        }
+    }
+
+    fn candidate(&mut self, candidate: &Candidate, tell: Tell<'_>) -> Result<Claim, String> {
+        let mut going = ControlFlow::Continue(());
+        let mut claim = self.tester.test(candidate, &mut |estimate| {
+            going = tell(Finding::Estimate(*estimate));
+            going
+        })?;
+        let cell = claim.subject.cell.clone().unwrap_or_default();
+        claim.provenance.command = self.command(&format!("--cell {cell}"), &claim, " --ablate");
+        let last = self.tester.last();
+        if going.is_break() || tell(Finding::Claim(Box::new(claim.clone()))).is_break() {
+            return Ok(claim);
+        }
+        if let Some((paste, pasted)) = last {
+            self.behind(&mut claim, (&paste, &pasted), tell)?;
+        }
+        Ok(claim)
+    }
+
+    fn picture(&mut self, path: &Path, class: ClassId, tell: Tell<'_>) -> Result<Claim, String> {
+        let picture = images::decode::load(path)
+            .map_err(|error| format!("the picture {}: {error}", path.display()))?;
+        let options = Options::default();
+        let lab = self.tester.lab()?;
+        if usize::from(class) >= lab.network().classes.len() {
+            return Err(format!("the network has no class {class}"));
+        }
+        let ratio = patch::PICTURE_RATIO;
+        let longer = (ratio * lab.side() as f32).round().max(1.0) as u32;
+        let paste = Paste {
+            method: Method::Picture,
+            target: class,
+            avoid: vec![class],
+            without: HashSet::new(),
+            pieces: vec![Piece {
+                picture: pixels::scaled(&picture, longer),
+                from: None,
+            }],
+            at: At::Own,
+            n: options.n,
+            early: options.early,
+        };
+        let mut going = ControlFlow::Continue(());
+        let pasted = paste::paste(lab, &paste, &mut |estimate| {
+            going = tell(Finding::Estimate(*estimate));
+            going
+        });
+        let pasted = pasted.map_err(|error| error.to_string())?;
+        let mut provenance = tester::provenance(lab, &options);
+        provenance.ratio = Some(ratio);
+        let pairs = sheet::pairs(lab, &paste, &pasted.trials, SHOTS);
+        let pairs = pairs.map_err(|error| error.to_string())?;
+        let mut claim = Claim {
+            subject: patch::picture_subject(lab, class, path),
+            pairs: pairs.iter().map(|pair| pair.told(lab)).collect(),
+            verdict: verdict(&[pasted.estimate]),
+            estimates: vec![pasted.estimate],
+            sweep: Vec::new(),
+            judgement: Judgement::default(),
+            note: String::new(),
+            provenance,
+        };
+        let patch = format!("--patch {}", patch::quoted(&path.display().to_string()));
+        claim.provenance.command = self.command(&patch, &claim, "");
+        if going.is_break() || tell(Finding::Claim(Box::new(claim.clone()))).is_break() {
+            return Ok(claim);
+        }
+        self.behind(&mut claim, (&paste, &pasted), tell)?;
+        Ok(claim)
+    }
+
+    /// What goes on behind a verdict: pictures before and after, the effect by size.
+    fn behind(
+        &mut self,
+        claim: &mut Claim,
+        (paste, pasted): (&Paste, &Pasted),
+        tell: Tell<'_>,
+    ) -> Result<(), String> {
+        let lab = self.tester.lab()?;
+        let pairs = sheet::pairs(lab, paste, &pasted.trials, SHOTS);
+        let pairs = pairs.map_err(|error| error.to_string())?;
+        if tell(Finding::Shots(pairs.iter().map(shot).collect())).is_break() {
+            return Ok(());
+        }
+        let paste = Paste {
+            n: pasted.trials.len(),
+            ..paste.clone()
+        };
+        let mut going = ControlFlow::Continue(());
+        let swept = sweep::sweep(lab, &paste, &RATIOS, &mut |point| {
+            going = tell(Finding::Point(*point));
+            going
+        });
+        let swept = swept.map_err(|error| error.to_string())?;
+        claim.sweep = swept.points;
+        // Flips at the best size count only when all sizes were tried.
+        if going.is_continue()
+            && let Some(first) = claim.estimates.first_mut()
+        {
+            first.best_flips = Some(swept.best);
+            claim.verdict = verdict(&claim.estimates);
+        }
+        Ok(())
+    }
+
+    fn command(&self, what: &str, claim: &Claim, more: &str) -> String {
+        let quoted = |path: &Path| patch::quoted(&path.display().to_string());
+        let weights = self.weights.as_deref().map(quoted);
+        let weights = weights.map_or(String::new(), |path| format!(" --weights {path}"));
+        format!(
+            "atlascope patch {} {what} --class {}{weights}{more} --sweep --seed {}",
+            quoted(&self.file),
+            patch::quoted(&claim.subject.class),
+            claim.provenance.seed
+        )
+    }
+}
+
+fn tester_for(weights: Option<PathBuf>, folders: Vec<PathBuf>) -> NetworkTester {
+    let open = move |atlas: &Atlas| {
+        locator::load(atlas, weights.as_deref()).map_err(|failure| {
+            let hints = failure.hints.join("; ");
+            let separator = if hints.is_empty() { "" } else { ": " };
+            format!("{:#}{separator}{hints}", failure.error)
+        })
+    };
+    NetworkTester::new(Box::new(open), folders, Options::default())
+}
+
+fn shot(pair: &Pair) -> Shot {
+    Shot {
+        before: reduced(&pair.before),
+        after: reduced(&pair.after),
+        probability: pair.probability,
+        predicted: pair.predicted,
+    }
+}
+
+impl Examiner for NetworkExaminer {
+    fn atlas(&mut self, atlas: Arc<Atlas>) {
+        self.tester.atlas(Arc::clone(&atlas));
+        self.atlas = Some(atlas);
+    }
+
+    fn moved(&mut self, folder: &Path) {
+        if self.folders.first().is_some_and(|first| first == folder) {
+            return;
+        }
+        self.folders.insert(0, folder.to_owned());
+        self.tester = tester_for(self.weights.clone(), self.folders.clone());
+        if let Some(atlas) = self.atlas.clone() {
+            self.tester.atlas(atlas);
+        }
+    }
+
+    fn examine(&mut self, what: &Examined, tell: Tell<'_>) -> Result<Claim, String> {
+        match what {
+            Examined::Candidate(candidate) => self.candidate(candidate, tell),
+            Examined::Picture { path, class } => self.picture(path, *class, tell),
+        }
+    }
+}

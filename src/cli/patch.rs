@@ -1,0 +1,380 @@
+//! `atlascope patch`: is a feature used by the model?
+
+pub(super) mod claims;
+mod tell;
+
+#[cfg(feature = "explore")]
+pub(super) use tell::quoted;
+
+use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
+use super::{Failure, build, networks, open, output};
+use crate::atlas::{Atlas, ClassId, class_called};
+use crate::causal::paste::{self, At, Paste, Pasted, Piece};
+use crate::causal::pixels::{self, Corner};
+use crate::causal::sheet::{self, Pair};
+use crate::causal::sweep::{self, RATIOS};
+use crate::causal::tester::{self, NetworkTester, Options, When};
+use crate::causal::{Album, Lab};
+use crate::images;
+use crate::network::Network;
+use crate::suspects::claim::{Claim, Judgement, Method, Subject, Tester as _, verdict};
+use crate::suspects::{Candidate, Place};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A picture of the user's is pasted at this share of the input's side unless told, as in lucid's notebook.
+pub(super) const PICTURE_RATIO: f32 = 0.4;
+/// Pairs on a sheet.
+const PAIRS: usize = 4;
+
+/// Everything that a run gave.
+struct Outcome {
+    claim: Claim,
+    pieces: Vec<Piece>,
+    pairs: Vec<Pair>,
+    notes: Vec<String>,
+}
+
+pub(super) fn run(args: &PatchArgs) -> Result<(), Failure> {
+    if let Some(path) = &args.png {
+        build::check_output(path, args.force)?;
+    }
+    let atlas = args.atlas.as_deref().map(open::read).transpose()?;
+    let network = load(&args.network, atlas.as_ref())?;
+    let outcome = match (&atlas, &args.cell) {
+        (Some(atlas), Some(cell)) => of_cell(args, atlas, cell, network)?,
+        _ => of_picture(args, atlas.as_ref(), network)?,
+    };
+    let sheet = sheet::sheet(&outcome.pieces, &outcome.pairs);
+    if let Some(path) = &args.png {
+        claims::write(path, &tell::png(&sheet)?)?;
+    }
+    if let Some(path) = &args.claims {
+        claims::add(path, outcome.claim.clone())?;
+    }
+    for note in &outcome.notes {
+        output::error_line("note", note);
+    }
+    if args.json {
+        output::print(&tell::json(&outcome)?)?;
+    } else {
+        #[cfg(feature = "explore")]
+        tell::picture(&sheet, args.protocol)?;
+        output::print(&tell::text(&outcome))?;
+    }
+    Ok(())
+}
+
+/// The network that the flags and the atlas name. Of an atlas it must be the one that made it.
+pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Network, Failure> {
+    let recorded = atlas.map(|atlas| &atlas.recipe);
+    // An ONNX file is network and weights in one, so it may be given as either.
+    let onnx = args.weights.as_ref();
+    let onnx = onnx.filter(|path| {
+        path.extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
+    });
+    let given = args.network.clone();
+    let given = given.or(onnx.map(|path| path.display().to_string()));
+    let Some(network) = given.or(recorded.map(|recipe| recipe.network.clone())) else {
+        return Err(Failure::usage("which network?")
+            .hint("give --network, or an atlas, which knows its own"));
+    };
+    let asked = NetworkArgs {
+        network,
+        weights: args.weights.clone().filter(|_| onnx.is_none()),
+        classes: args.classes.clone(),
+        device: args.device.clone(),
+        reference: args.reference,
+        input: args.input.clone(),
+    };
+    let loaded = networks::load_as(&asked, atlas).map_err(|failure| match recorded {
+        Some(recipe) if args.network.is_none() => failure.hint(format!(
+            "the atlas was made with {}; if that is a file of yours, give it with --network",
+            recipe.network
+        )),
+        _ => failure,
+    })?;
+    let network = loaded.network;
+    if let Some(recipe) = recorded {
+        if recipe.weights_sha256.is_empty() {
+            let text = "the atlas does not say which weights made it; these are taken for them";
+            output::error_line("note", text);
+        } else if recipe.weights_sha256 != network.weights_sha256 {
+            let short = |hash: &str| hash.chars().take(12).collect::<String>();
+            return Err(Failure::failed(format!(
+                "these are not the weights that made the atlas ({} instead of {})",
+                short(&network.weights_sha256),
+                short(&recipe.weights_sha256)
+            ))
+            .hint("cells belong to one network; claims about another are what `atlascope retest` is for"));
+        }
+    }
+    Ok(network)
+}
+
+fn at(corner: CornerArg) -> At {
+    match corner {
+        CornerArg::Own => At::Own,
+        CornerArg::TopLeft => At::Corner(Corner::TopLeft),
+        CornerArg::TopRight => At::Corner(Corner::TopRight),
+        CornerArg::BottomLeft => At::Corner(Corner::BottomLeft),
+        CornerArg::BottomRight => At::Corner(Corner::BottomRight),
+    }
+}
+
+fn options(args: &PatchArgs) -> Options {
+    Options {
+        seed: args.seed,
+        n: args.backgrounds as usize,
+        ratio: args.ratio,
+        at: at(args.corner),
+        early: !args.all,
+        ablate: args.ablate,
+        transfer: if args.transfer {
+            When::Always
+        } else {
+            When::Never
+        },
+    }
+}
+
+/// The class that was named.
+fn class_of(network: &Network, name: &str) -> Result<ClassId, Failure> {
+    class_called(&network.classes, name).ok_or_else(|| {
+        let some: Vec<&str> = network
+            .classes
+            .iter()
+            .take(12)
+            .map(crate::atlas::Class::name)
+            .collect();
+        let more = if network.classes.len() > some.len() {
+            ", …"
+        } else {
+            ""
+        };
+        Failure::usage(format!("{} has no class {name}", network.name)).hint(format!(
+            "its {} classes: {}{more}",
+            network.classes.len(),
+            some.join(", ")
+        ))
+    })
+}
+
+fn of_cell(
+    args: &PatchArgs,
+    atlas: &Atlas,
+    cell: &CellArg,
+    network: Network,
+) -> Result<Outcome, Failure> {
+    let layer = open::layer(atlas, Some(&cell.layer))?;
+    let layer_idx = atlas.layer_idx(&layer.name).unwrap_or(0);
+    let level = open::level(layer, Some(cell.grid), |_| None)?;
+    let class = match &args.class {
+        Some(name) => class_of(&network, name)?,
+        None => level
+            .cell_at(cell.row, cell.col)
+            .and_then(|idx| level.ranked_classes(idx).first().map(|(class, _)| *class))
+            .unwrap_or(0),
+    };
+    let place = Place {
+        grid: cell.grid,
+        row: cell.row,
+        col: cell.col,
+    };
+    let candidate = tester::candidate(atlas, layer_idx, place, class)?;
+    let mut notes = notes(&Album::of_atlas(atlas, Vec::new()), Some(&candidate));
+    let mut network = Some(network);
+    let open = move |_: &Atlas| network.take().ok_or_else(|| "it is open".to_owned());
+    let mut tester = NetworkTester::new(Box::new(open), args.images.clone(), options(args));
+    tester.atlas(Arc::new(atlas.clone()));
+    let mut claim = tester
+        .test(&candidate, &mut |_| ControlFlow::Continue(()))
+        .map_err(moved)?;
+    let Some((paste, pasted)) = tester.last() else {
+        return Err(Failure::failed("nothing was pasted"));
+    };
+    let lab = tester.lab().map_err(moved)?;
+    let wished = format!(
+        "--cell {}",
+        claim.subject.cell.as_deref().unwrap_or_default()
+    );
+    finish(args, lab, (&paste, &pasted), &mut claim, &wished)?;
+    notes.extend(skipped(lab));
+    let pairs = sheet::pairs(lab, &paste, &pasted.trials, PAIRS)?;
+    Ok(Outcome {
+        claim,
+        pieces: paste.pieces,
+        pairs,
+        notes,
+    })
+}
+
+fn of_picture(
+    args: &PatchArgs,
+    atlas: Option<&Atlas>,
+    network: Network,
+) -> Result<Outcome, Failure> {
+    let Some(path) = &args.patch else {
+        return Err(Failure::usage(
+            "a --cell of an atlas or a --patch is needed",
+        ));
+    };
+    let Some(name) = &args.class else {
+        return Err(Failure::usage("which class? give --class NAME"));
+    };
+    let picture = images::decode::load(path)
+        .map_err(|error| Failure::failed(format!("the patch {}: {error}", path.display())))?;
+    let target = class_of(&network, name)?;
+    let album = match atlas {
+        Some(atlas) => Album::of_atlas(atlas, args.images.clone()),
+        None if args.images.is_empty() => {
+            return Err(Failure::usage("paste on what?").hint("give --images DIR, or an atlas"));
+        }
+        None => Album::of_folders(&args.images, &network.classes)?,
+    };
+    let mut notes = notes(&album, None);
+    let mut lab = Lab::new(network, album, args.seed)?;
+    let longer = (args.ratio.unwrap_or(PICTURE_RATIO) * lab.side() as f32).round();
+    if picture.width().max(picture.height()) > lab.side() {
+        notes.push(format!(
+            "the patch has {} × {} pixels, more than the network's input; it is pasted with {longer} on its longer side",
+            picture.width(),
+            picture.height()
+        ));
+    }
+    let options = options(args);
+    let paste = Paste {
+        method: Method::Picture,
+        target,
+        avoid: vec![target],
+        without: std::collections::HashSet::new(),
+        pieces: vec![Piece {
+            picture: pixels::scaled(&picture, longer.max(1.0) as u32),
+            from: None,
+        }],
+        at: options.at,
+        n: options.n,
+        early: options.early,
+    };
+    let pasted = paste::paste(&mut lab, &paste, &mut |_| ControlFlow::Continue(()))
+        .map_err(|error| moved(error.to_string()))?;
+    let subject = picture_subject(&lab, target, path);
+    let mut provenance = tester::provenance(&lab, &options);
+    provenance.ratio = Some(args.ratio.unwrap_or(PICTURE_RATIO));
+    let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
+    let mut claim = Claim {
+        subject,
+        pairs: pairs.iter().map(|pair| pair.told(&lab)).collect(),
+        verdict: verdict(&[pasted.estimate]),
+        estimates: vec![pasted.estimate],
+        sweep: Vec::new(),
+        judgement: Judgement::default(),
+        note: String::new(),
+        provenance,
+    };
+    let wished = format!("--patch {}", tell::quoted(&path.display().to_string()));
+    finish(args, &mut lab, (&paste, &pasted), &mut claim, &wished)?;
+    notes.extend(skipped(&lab));
+    Ok(Outcome {
+        claim,
+        pieces: paste.pieces,
+        pairs,
+        notes,
+    })
+}
+
+/// What a claim about a picture is about.
+pub(super) fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
+    let class = &lab.network().classes[usize::from(target)];
+    Subject {
+        kind: None,
+        cell: None,
+        picture: Some(path.display().to_string()),
+        class: class.id.clone(),
+        class_name: class.name().to_owned(),
+        other: None,
+        component: None,
+        score: None,
+        q: None,
+        exemplars: Vec::new(),
+        with: Vec::new(),
+        without: Vec::new(),
+    }
+}
+
+/// The sweep behind the verdict, the person's judgement, and the command.
+fn finish(
+    args: &PatchArgs,
+    lab: &mut Lab,
+    (paste, pasted): (&Paste, &Pasted),
+    claim: &mut Claim,
+    wished: &str,
+) -> Result<(), Failure> {
+    if args.sweep {
+        // All backgrounds of the verdict, no more.
+        let paste = Paste {
+            n: pasted.trials.len(),
+            ..paste.clone()
+        };
+        let swept = sweep::sweep(lab, &paste, &RATIOS, &mut |_| ControlFlow::Continue(()))?;
+        claim.sweep = swept.points;
+        if let Some(first) = claim.estimates.first_mut() {
+            first.best_flips = Some(swept.best);
+        }
+        claim.verdict = verdict(&claim.estimates);
+    }
+    claim.judgement = match args.judge {
+        Some(JudgeArg::Core) => Judgement::Core,
+        Some(JudgeArg::Shortcut) => Judgement::Shortcut,
+        Some(JudgeArg::Unsure) | None => Judgement::Unsure,
+    };
+    claim.note = args.note.clone().unwrap_or_default();
+    claim.provenance.command = tell::command(args, &claim.subject, wished);
+    Ok(())
+}
+
+/// A failure of a test, with the way out when photographs are missing.
+fn moved(why: String) -> Failure {
+    let missing = [
+        "nothing says where",
+        "is not in",
+        "photographs that were tried",
+    ];
+    let looks_moved = missing.iter().any(|part| why.contains(part));
+    let failure = Failure::failed(why);
+    if looks_moved {
+        failure.hint("give the folder that holds the photographs now with --images")
+    } else {
+        failure
+    }
+}
+
+/// What should be known about images and labels before the numbers are read.
+fn notes(album: &Album, candidate: Option<&Candidate>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !album.is_empty() && !album.is_labelled() {
+        notes.push(
+            "no label of the images is a class of the network; its own predictions stand for labels".to_owned(),
+        );
+    }
+    if let Some(candidate) = candidate {
+        let n = candidate.exemplars.len();
+        let of_class = album.of_class(candidate.class).len();
+        if of_class < 4 {
+            notes.push(format!("there are {of_class} images of the class"));
+        }
+        if n < 4 {
+            notes.push(format!("the cell has only {n} exemplars"));
+        }
+    }
+    notes
+}
+
+fn skipped(lab: &Lab) -> Option<String> {
+    let (n, first) = lab.unreadable()?;
+    Some(format!(
+        "{n} photographs could not be read and were left out: {first}"
+    ))
+}

@@ -1,0 +1,219 @@
+//! What `patch` prints.
+
+use super::super::Failure;
+use super::super::args::PatchArgs;
+use super::Outcome;
+use crate::suspects::claim::{Estimate, Subject, SweepPoint, outcome};
+use image::RgbImage;
+use serde_json::{Map, Value};
+use std::fmt::Write as _;
+
+/// Widest bar of the sweep in characters.
+const BAR: f32 = 32.0;
+
+/// The claim as JSON with the numbers of its first test on top.
+pub(super) fn json(told: &Outcome) -> Result<String, Failure> {
+    let claim = &told.claim;
+    let mut all = Map::new();
+    if let Some(first) = claim.estimates.first()
+        && let Value::Object(first) = serde_json::to_value(first)?
+    {
+        all.extend(first);
+    }
+    all.insert(
+        "outcome".to_owned(),
+        serde_json::to_value(outcome(&claim.estimates))?,
+    );
+    if let Value::Object(claim) = serde_json::to_value(claim)? {
+        all.extend(claim);
+    }
+    all.insert("notes".to_owned(), serde_json::to_value(&told.notes)?);
+    Ok(serde_json::to_string_pretty(&Value::Object(all))? + "\n")
+}
+
+/// What people read.
+pub(super) fn text(told: &Outcome) -> String {
+    let claim = &told.claim;
+    let subject = &claim.subject;
+    let what = subject.cell.as_ref().or(subject.picture.as_ref());
+    let mut text = format!(
+        "{} → {}\n{}\n",
+        what.map_or("", String::as_str),
+        subject.class_name,
+        claim.verdict
+    );
+    for pair in &claim.pairs {
+        let [before, after] = &pair.predicted;
+        let changes = if before == after {
+            String::new()
+        } else {
+            format!(", {before} → {after}")
+        };
+        let _ = writeln!(
+            text,
+            "  P {:.3} → {:.3}  {}{changes}",
+            pair.probability[0], pair.probability[1], pair.image
+        );
+    }
+    if claim.estimates.len() > 1 {
+        for estimate in &claim.estimates {
+            let _ = writeln!(text, "{:<22} {}", estimate.method.name(), line(estimate));
+        }
+    } else if let Some(noise) = claim.estimates.first().and_then(|e| e.controls.noise) {
+        let _ = writeln!(text, "noise {noise:+.2} logit");
+    }
+    if !claim.sweep.is_empty() {
+        text.push_str(&chart(&claim.sweep));
+    }
+    let _ = writeln!(text, "again: {}", claim.provenance.command);
+    text
+}
+
+fn line(estimate: &Estimate) -> String {
+    estimate.text()
+}
+
+/// Effect by size as bars.
+fn chart(points: &[SweepPoint]) -> String {
+    let values = points.iter().flat_map(|p| [p.delta, p.controls]);
+    let largest = values.fold(1e-3_f32, |m, v| m.max(v.abs()));
+    let mut text = String::from("  size  Δ logit        P     flips  controls\n");
+    for point in points {
+        let bar = "█".repeat((point.delta.max(0.0) / largest * BAR).round() as usize);
+        let _ = writeln!(
+            text,
+            "  {:4.1}  {:+7.2}  {:7.3}  {:>3}/{:<3}  {:+7.2}  {bar}",
+            point.ratio, point.delta, point.probability, point.flips, point.n, point.controls
+        );
+    }
+    text
+}
+
+/// The command that measures a claim again; the same whatever the output.
+pub(super) fn command(args: &PatchArgs, subject: &Subject, wished: &str) -> String {
+    let mut text = "atlascope patch".to_owned();
+    if let Some(atlas) = &args.atlas {
+        let _ = write!(text, " {}", quoted(&atlas.display().to_string()));
+    }
+    let _ = write!(text, " {wished} --class {}", quoted(&subject.class));
+    let network = &args.network;
+    if let Some(name) = &network.network {
+        let _ = write!(text, " --network {}", quoted(name));
+    }
+    for (flag, path) in [("--weights", &network.weights)] {
+        if let Some(path) = path {
+            let _ = write!(text, " {flag} {}", quoted(&path.display().to_string()));
+        }
+    }
+    if let Some(classes) = &network.classes {
+        let _ = write!(text, " --classes {}", quoted(classes));
+    }
+    let input = &network.input;
+    if let Some(size) = input.size {
+        let _ = write!(text, " --size {size}");
+    }
+    if let Some(resize) = input.resize {
+        let form = if resize.warp { "warp" } else { "crop" };
+        let via = resize.via.map_or(String::new(), |via| format!(":{via}"));
+        let _ = write!(text, " --resize {form}{via}");
+    }
+    if let Some(channels) = input.channels {
+        let _ = write!(
+            text,
+            " --channels {}",
+            format!("{channels:?}").to_lowercase()
+        );
+    }
+    for (flag, three) in [("--mean", input.mean), ("--scale", input.scale)] {
+        if let Some([a, b, c]) = three {
+            let _ = write!(text, " {flag} {a},{b},{c}");
+        }
+    }
+    for folder in &args.images {
+        let _ = write!(text, " --images {}", quoted(&folder.display().to_string()));
+    }
+    if let Some(ratio) = args.ratio {
+        let _ = write!(text, " --ratio {ratio}");
+    }
+    if args.corner != super::CornerArg::Own {
+        use clap::ValueEnum as _;
+        let name = args.corner.to_possible_value();
+        let _ = write!(
+            text,
+            " --corner {}",
+            name.map_or(String::new(), |v| v.get_name().to_owned())
+        );
+    }
+    if args.backgrounds != 32 {
+        let _ = write!(text, " --backgrounds {}", args.backgrounds);
+    }
+    for (flag, on) in [
+        ("--all", args.all),
+        ("--sweep", args.sweep),
+        ("--ablate", args.ablate),
+        ("--transfer", args.transfer),
+    ] {
+        if on {
+            let _ = write!(text, " {flag}");
+        }
+    }
+    let _ = write!(text, " --seed {}", args.seed);
+    text
+}
+
+/// As a shell takes it.
+pub(in crate::cli) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// A picture as a file.
+pub(super) fn png(picture: &RgbImage) -> Result<Vec<u8>, Failure> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, image::ImageFormat::Png)?;
+    Ok(bytes.into_inner())
+}
+
+/// Prints the sheet where there is a terminal for it.
+#[cfg(feature = "explore")]
+pub(super) fn picture(
+    sheet: &RgbImage,
+    protocol: Option<super::super::args::ProtocolArg>,
+) -> Result<(), Failure> {
+    use super::super::{explore, output};
+    use crate::graphics::oneshot;
+    use std::io::IsTerminal as _;
+    if !std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let capabilities = match explore::probe(protocol, false) {
+        Ok(capabilities) => capabilities,
+        Err(error) => {
+            output::error_line("note", &format!("no picture: {error}"));
+            return Ok(());
+        }
+    };
+    let (window, _) = crossterm::terminal::size().unwrap_or((80, 24));
+    let sheet = image::DynamicImage::ImageRgb8(sheet.clone()).to_rgba8();
+    if !oneshot::print(&sheet, window.min(96), &capabilities)? {
+        output::error_line("note", &format!("no picture: {}", capabilities.reason));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quoted("a/b-c.onnx"), "a/b-c.onnx");
+        assert_eq!(quoted("great white"), "'great white'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,243 @@
+//! Networks by name, their clean images, and what is kept about them.
+
+use atlascope::images::decode;
+use atlascope::images::world::World;
+use atlascope::progress::Silent;
+use atlascope::train::planted::{Images, Outcome, Plan, Style, scene_labels, scenes};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Classes of a network on the synthetic world.
+const N_CLASSES: usize = 10;
+/// Scenes per class to learn from, and to analyse.
+const SCENES: (usize, usize) = (1200, 500);
+/// Photographs per class to learn from; the rest are analysed.
+const PHOTOS: usize = 250;
+const PHOTOS_ANALYSED: usize = 150;
+/// Share of the light that a scene's reflection of another scene keeps.
+const REFLECTION: (f32, f32) = (0.42, 0.5);
+/// Sides of pictures.
+const SIDE_WORLD: usize = 32;
+const SIDE_PHOTOS: usize = 48;
+
+/// Flags with a value, by name without the dashes.
+pub type Flags = HashMap<String, String>;
+
+/// Splits `--flag value` from words.
+pub fn flags<'a>(args: &[&'a str]) -> (Flags, Vec<&'a str>) {
+    let (mut flags, mut words) = (Flags::new(), Vec::new());
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.strip_prefix("--") {
+            Some(name) => {
+                let value = args.next().copied().unwrap_or_default();
+                flags.insert(name.to_owned(), value.to_owned());
+            }
+            None => words.push(*arg),
+        }
+    }
+    (flags, words)
+}
+
+/// Purposes of the sets of a plan.
+pub const TRAINING: u64 = 1;
+pub const ANALYSED: u64 = 2;
+
+/// Where networks are kept.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/planted")
+}
+
+/// What its name says about a network.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    pub name: String,
+    pub photos: bool,
+    pub prevalence: f64,
+    pub seed: u64,
+}
+
+/// What is known about a network: `truth.json`.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Truth {
+    pub name: String,
+    pub seed: u64,
+    /// `world` or `photos`.
+    pub source: String,
+    pub prevalence: f64,
+    /// Rows and columns of the input; pixels become (value − mean) / scale.
+    pub side: usize,
+    pub mean: f32,
+    pub scale: f32,
+    /// The layer to make an atlas of.
+    pub layer: String,
+    /// Class identifiers in the order of the outputs.
+    pub classes: Vec<String>,
+    pub n_training: usize,
+    pub n_analysed: usize,
+    /// Share of the analysed images that are classified rightly, with what is planted in them and without.
+    pub accuracy: f64,
+    pub accuracy_clean: f64,
+    /// Per shortcut and decoy.
+    pub outcomes: Vec<Outcome>,
+    pub style: Style,
+}
+
+impl Spec {
+    pub fn parse(name: &str) -> Self {
+        let parts: Vec<&str> = name.split('-').collect();
+        let [role, source, per_cent, number] = parts.as_slice() else {
+            panic!("{name}: names look like report-world-05-1");
+        };
+        assert!(
+            ["tune", "report"].contains(role) && ["world", "photos"].contains(source),
+            "{name}: names look like report-world-05-1"
+        );
+        number.parse::<u32>().unwrap();
+        // FNV-1a.
+        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        Self {
+            name: name.to_owned(),
+            photos: *source == "photos",
+            prevalence: per_cent.parse::<f64>().unwrap() / 100.0,
+            seed: name.bytes().fold(0xcbf2_9ce4_8422_2325, hash) >> 12,
+        }
+    }
+
+    pub fn plan(&self, n_classes: usize) -> Plan {
+        Plan::new(self.seed, self.prevalence, n_classes)
+    }
+}
+
+/// Clean images to learn from and to analyse, and class identifiers.
+pub struct Supply {
+    pub training: Images,
+    pub analysed: Images,
+    pub classes: Vec<String>,
+}
+
+/// Photographs as small squares, decoded once for several networks.
+#[derive(Default)]
+pub struct Photographs(Option<(Images, Vec<String>)>);
+
+impl Photographs {
+    fn load(&mut self) -> &(Images, Vec<String>) {
+        self.0.get_or_insert_with(|| {
+            let data = std::env::var_os("ATLASCOPE_DATA")
+                .expect("photographs need ATLASCOPE_DATA, the folder of the shared data");
+            let root = Path::new(&data).join("photos/imagenette");
+            let sorted = |folder: &Path| {
+                let entries = std::fs::read_dir(folder).unwrap();
+                let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+                paths.sort();
+                paths
+            };
+            let mut images = Images {
+                side: SIDE_PHOTOS,
+                ..Images::default()
+            };
+            let folders = sorted(&root);
+            for (label, folder) in folders.iter().enumerate() {
+                for path in sorted(folder) {
+                    let photo = decode::load(&path).unwrap();
+                    let side = SIDE_PHOTOS as u32;
+                    let filter = image::imageops::FilterType::Triangle;
+                    let small = image::imageops::resize(&photo, side, side, filter);
+                    images.pixels.extend_from_slice(small.as_raw());
+                    images.labels.push(label);
+                }
+            }
+            let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+            (images, folders.iter().map(name).collect())
+        })
+    }
+}
+
+/// Turns the seed of the scenes that are learned from into that of those that are analysed.
+const HELD_OUT: u64 = 1 << 60;
+
+/// The classes of the world that a network knows.
+fn chosen(spec: &Spec) -> Vec<usize> {
+    let mut chosen = shuffled(World::classes().len(), spec.seed);
+    chosen.truncate(N_CLASSES);
+    chosen.sort_unstable();
+    chosen
+}
+
+/// Path, class and artefacts (as bits) of every analysed image, in the order of the paths; nothing is drawn.
+pub fn carried(spec: &Spec, truth: &Truth) -> Vec<(String, usize, u8)> {
+    let labels: Vec<usize> = if spec.photos {
+        let of = |label| std::iter::repeat_n(label, PHOTOS_ANALYSED);
+        (0..truth.classes.len()).flat_map(of).collect()
+    } else {
+        scene_labels(World::new(spec.seed ^ HELD_OUT), &chosen(spec), SCENES.1)
+    };
+    let bits = spec.plan(truth.classes.len()).carries(&labels, ANALYSED);
+    let one = |image: usize| {
+        (
+            path_of(truth, labels[image], image),
+            labels[image],
+            bits[image],
+        )
+    };
+    let mut all: Vec<_> = (0..labels.len()).map(one).collect();
+    all.sort();
+    all
+}
+
+/// Where an analysed image lies below the folder of images.
+pub fn path_of(truth: &Truth, label: usize, image: usize) -> String {
+    format!("{}/{image:05}.png", truth.classes[label])
+}
+
+/// Numbers `0..n` in an order that belongs to a seed.
+fn shuffled(n: usize, seed: u64) -> Vec<usize> {
+    let mut keyed: Vec<(u64, usize)> = (0..n)
+        .map(|i| {
+            let mut z = seed ^ (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (z ^ (z >> 31), i)
+        })
+        .collect();
+    keyed.sort_unstable();
+    keyed.into_iter().map(|(_, i)| i).collect()
+}
+
+/// The clean images of a network.
+pub fn supply(spec: &Spec, photographs: &mut Photographs, with_training: bool) -> Supply {
+    if spec.photos {
+        let (all, classes) = photographs.load();
+        let mut parts = [Images::default(), Images::default()];
+        for part in &mut parts {
+            part.side = all.side;
+        }
+        for label in 0..classes.len() {
+            let own = (0..all.labels.len()).filter(|&i| all.labels[i] == label);
+            let own: Vec<usize> = own.collect();
+            let order = shuffled(own.len(), spec.seed ^ label as u64);
+            for (place, at) in order.into_iter().enumerate() {
+                let part = &mut parts[usize::from(place >= PHOTOS)];
+                part.pixels.extend_from_slice(all.pixels(own[at]));
+                part.labels.push(label);
+            }
+        }
+        let [training, analysed] = parts;
+        return Supply {
+            training,
+            analysed,
+            classes: classes.clone(),
+        };
+    }
+    let all = World::classes();
+    let chosen = chosen(spec);
+    let draw = |seed: u64, per_class: usize| {
+        let scenes = scenes(World::new(seed), SIDE_WORLD, &chosen, per_class, &Silent).unwrap();
+        scenes.reflected(seed, REFLECTION)
+    };
+    Supply {
+        training: draw(spec.seed, if with_training { SCENES.0 } else { 0 }),
+        analysed: draw(spec.seed ^ HELD_OUT, SCENES.1),
+        classes: chosen.iter().map(|&class| all[class].id.clone()).collect(),
+    }
+}

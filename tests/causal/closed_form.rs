@@ -1,0 +1,270 @@
+//! A network whose every effect is known: mean colour, times a matrix.
+
+use atlascope::atlas::Class;
+use atlascope::causal::ablate::{Ablation, Ablator};
+use atlascope::causal::paste::{self, At, Paste, Piece};
+use atlascope::causal::pixels::Corner;
+use atlascope::causal::transfer::{self, Transfer};
+use atlascope::causal::{Album, Lab};
+use atlascope::network::ops::{Conv, Linear};
+use atlascope::network::{Channels, Graph, InputSpec, Network, NodeId, Op, Resize};
+use atlascope::suspects::claim::{Estimate, Method, Outcome};
+use candle_core::{Device, Tensor};
+use image::{Rgb, RgbImage};
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Side of its input.
+const SIDE: u32 = 16;
+
+/// Logits of red, green, blue: the mean of a channel, 0..=1.
+fn network() -> Network {
+    let tensor =
+        |values: Vec<f32>, shape: &[usize]| Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+    let one: Vec<f32> = vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+    let mut graph = Graph::default();
+    let input = graph.push("input", Op::Input, &[]).unwrap();
+    let same = Conv {
+        weight: tensor(one.clone(), &[3, 3, 1, 1]),
+        bias: tensor(vec![0.0; 3], &[3]),
+        stride: [1, 1],
+        pads: [0; 4],
+        groups: 1,
+        dilation: [1, 1],
+    };
+    let same = graph.push("same", Op::Conv(same), &[input]).unwrap();
+    let mean = graph.push("mean", Op::GlobalAvgPool, &[same]).unwrap();
+    let linear = Linear {
+        weight: tensor(one, &[3, 3]),
+        bias: tensor(vec![0.0; 3], &[3]),
+    };
+    let logits = graph.push("logits", Op::Linear(linear), &[mean]).unwrap();
+    graph.block_ends = vec![same];
+    let input = InputSpec {
+        size: SIDE as usize,
+        resize: Resize::Warp,
+        channels: Channels::Rgb,
+        mean: [0.0; 3],
+        scale: [255.0; 3],
+    };
+    let class = |name: &&str| Class {
+        id: (*name).to_owned(),
+        names: (*name).to_owned(),
+    };
+    Network::new("means", graph, input, Device::Cpu)
+        .unwrap()
+        .with_classes(logits, ["red", "green", "blue"].iter().map(class).collect())
+        .unwrap()
+}
+
+/// Flat pictures: `n` of each class, in shades.
+fn folder(root: &Path, n: u32) {
+    for (class, name) in ["red", "green", "blue"].iter().enumerate() {
+        let folder = root.join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for idx in 0..n {
+            let mut colour = [40; 3];
+            colour[class] = 100 + (idx * 3) as u8;
+            let image = RgbImage::from_pixel(SIDE, SIDE, Rgb(colour));
+            image.save(folder.join(format!("{idx:02}.png"))).unwrap();
+        }
+    }
+}
+
+fn lab(root: &Path) -> Lab {
+    let network = network();
+    let album = Album::of_folders(&[root.to_owned()], &network.classes).unwrap();
+    Lab::new(network, album, 5).unwrap()
+}
+
+fn go_on(_: &Estimate) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+fn red_paste(side: u32) -> Paste {
+    Paste {
+        method: Method::Picture,
+        target: 0,
+        avoid: vec![0],
+        without: HashSet::new(),
+        pieces: vec![Piece {
+            picture: RgbImage::from_pixel(side, side, Rgb([255, 0, 0])),
+            from: None,
+        }],
+        at: At::Corner(Corner::BottomLeft),
+        n: 12,
+        early: false,
+    }
+}
+
+/// A red square of share a on a flat background (r, g, b): each logit moves by a (piece − background), so the centred
+/// logit of red moves by a (255 − r − ((255 − r) − g − b) / 3) / 255.
+#[test]
+fn a_paste_moves_the_logit_by_its_share() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 12);
+    let mut lab = lab(root.path());
+    let pasted = paste::paste(&mut lab, &red_paste(8), &mut go_on).unwrap();
+    let estimate = pasted.estimate;
+    assert_eq!((estimate.n, estimate.done), (12, true));
+    let share = 0.25;
+    let mut expected = 0.0;
+    for trial in &pasted.trials {
+        assert_ne!(lab.album().class(trial.background), Some(0));
+        let [r, g, b] = lab
+            .square(trial.background)
+            .unwrap()
+            .get_pixel(0, 0)
+            .0
+            .map(f32::from);
+        let change = share * (255.0 - r - ((255.0 - r) - g - b) / 3.0) / 255.0;
+        let found = trial.pasted[0][0]
+            - trial.clean[0]
+            - ((trial.pasted[0].iter().sum::<f32>() - trial.clean.iter().sum::<f32>()) / 3.0);
+        assert!((found - change).abs() < 1e-5, "{found}, expected {change}");
+        expected += change / 12.0;
+    }
+    assert!((estimate.delta - expected).abs() < 1e-5);
+    assert!(estimate.ci[0] <= expected && expected <= estimate.ci[1]);
+    // Controls are green or blue and never red.
+    assert!(estimate.controls.delta.abs() < 0.1 && estimate.outcome() == Outcome::Used);
+    // Flips: red wins when its mean exceeds the others'.
+    let flips = pasted.trials.iter().filter(|trial| {
+        let logits = &trial.pasted[0];
+        logits[0] > logits[1] && logits[0] > logits[2]
+    });
+    assert_eq!(estimate.flips as usize, flips.count());
+}
+
+#[test]
+fn a_grey_square_is_not_used_and_a_break_is_obeyed() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 12);
+    let mut lab = lab(root.path());
+    let mut grey = red_paste(8);
+    grey.pieces[0].picture = RgbImage::from_pixel(8, 8, Rgb([0, 120, 120]));
+    let estimate = paste::paste(&mut lab, &grey, &mut go_on).unwrap().estimate;
+    assert_eq!(estimate.outcome(), Outcome::NotShown, "{estimate:?}");
+    let mut told = 0;
+    let broken = paste::paste(&mut lab, &red_paste(8), &mut |_| {
+        told += 1;
+        ControlFlow::Break(())
+    });
+    let broken = broken.unwrap().estimate;
+    assert_eq!((told, broken.n, broken.done), (1, 8, false));
+}
+
+/// The same test twice, and after others have filled the caches: the same numbers.
+#[test]
+fn a_seed_gives_the_same_numbers() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 12);
+    let (mut first, mut second) = (lab(root.path()), lab(root.path()));
+    paste::paste(&mut second, &red_paste(4), &mut go_on).unwrap();
+    let a = paste::paste(&mut first, &red_paste(8), &mut go_on).unwrap();
+    let b = paste::paste(&mut second, &red_paste(8), &mut go_on).unwrap();
+    assert_eq!(a.estimate, b.estimate);
+}
+
+/// Fewer backgrounds than asked for are told; none at all is an error with the number.
+#[test]
+fn few_backgrounds_are_said() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 1);
+    let estimate = paste::paste(&mut lab(root.path()), &red_paste(8), &mut go_on)
+        .unwrap()
+        .estimate;
+    assert_eq!((estimate.n, estimate.outcome()), (2, Outcome::TooFew));
+    std::fs::remove_dir_all(root.path().join("green")).unwrap();
+    std::fs::remove_dir_all(root.path().join("blue")).unwrap();
+    let error = paste::paste(&mut lab(root.path()), &red_paste(8), &mut go_on).unwrap_err();
+    assert!(error.to_string().contains("0 images"), "{error}");
+}
+
+/// Layer "same" has the colours themselves. Half of the reds have one more unit of green in a quarter of the picture;
+/// removing that direction takes it away there and nothing elsewhere.
+#[test]
+fn an_ablation_takes_out_what_exceeds_the_mean() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 8);
+    for idx in 0..4 {
+        let path = root.path().join(format!("red/{idx:02}.png"));
+        let mut image = image::open(&path).unwrap().to_rgb8();
+        for (_, _, pixel) in image
+            .enumerate_pixels_mut()
+            .filter(|(x, y, _)| *x < 8 && *y < 8)
+        {
+            pixel.0[1] = 240;
+        }
+        image.save(&path).unwrap();
+    }
+    let mut lab = lab(root.path());
+    let layer = lab.network().layer("same").unwrap();
+    assert_eq!(layer.id, NodeId(1));
+    let reds: Vec<u32> = lab.album().of_class(0);
+    let (with, without) = reds.split_at(4);
+    // The class's mean: red as it is; green 40 and in 4 of 8 images a quarter of it at 240.
+    let red = (100.0 + 3.0 * 3.5) / 255.0;
+    let green = (40.0 + 200.0 / 8.0) / 255.0;
+    let ablation = Ablation {
+        layer,
+        target: 1,
+        cell: vec![red, 240.0 / 255.0, 40.0 / 255.0],
+        with: with.to_vec(),
+        without: without.to_vec(),
+    };
+    let estimate = Ablator::default().ablate(&mut lab, &ablation).unwrap();
+    // In a quarter of each image with it green falls from 240 to the mean; two thirds of that are centred.
+    let expected = 0.25 * (240.0 / 255.0 - green) * 2.0 / 3.0;
+    assert!(
+        (estimate.delta - expected).abs() < 2e-3,
+        "{estimate:?}, expected {expected}"
+    );
+    assert!(estimate.controls.delta.abs() < 1e-6);
+    assert_eq!((estimate.outcome(), estimate.n), (Outcome::Used, 4));
+}
+
+/// Half of the reds have a blue cast: the transfer of colours gives it to green images, an equal split gives nothing.
+#[test]
+fn a_cast_is_transferred() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 24);
+    for idx in 0..8 {
+        let path = root.path().join(format!("red/{idx:02}.png"));
+        let mut image = image::open(&path).unwrap().to_rgb8();
+        image.pixels_mut().for_each(|pixel| pixel.0[2] += 60);
+        image.save(&path).unwrap();
+    }
+    let mut lab = lab(root.path());
+    let reds = lab.album().of_class(0);
+    let groups = Transfer {
+        target: 2,
+        avoid: vec![2],
+        with: reds[..8].to_vec(),
+        without: reds[8..].to_vec(),
+        n: 12,
+        early: false,
+    };
+    for method in [Method::Colour, Method::Difference] {
+        let estimate = transfer::transfer(&mut lab, &groups, method, &mut go_on).unwrap();
+        // 60 of 255 more blue and a little less red.
+        let expected = 60.0 / 255.0 * 2.0 / 3.0;
+        assert!(
+            (estimate.delta - expected).abs() < 0.06,
+            "{estimate:?}, expected {expected}"
+        );
+        assert_eq!(estimate.outcome(), Outcome::Used, "{estimate:?}");
+    }
+    let few = Transfer {
+        with: reds[..2].to_vec(),
+        ..groups
+    };
+    let error = transfer::transfer(&mut lab, &few, Method::Colour, &mut go_on).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("2 images of the class with the feature"),
+        "{error}"
+    );
+}
