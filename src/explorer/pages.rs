@@ -31,8 +31,10 @@ const PAGE_ID: u32 = 20_000;
 const COARSE_ID: u32 = 30_000;
 /// Blocks further apart than this along an axis are never on one screen.
 const BLOCKS: u32 = 64;
-/// Coarse pages lie below everything.
-const COARSE_Z: i32 = -1;
+/// Coarse pages lie below the others, and none below the text: some terminals draw nothing there, and others leave old
+/// text standing.
+const COARSE_Z: i32 = 0;
+const PAGE_Z: i32 = 1;
 
 /// What the screen shows, and what the pages on it are made of.
 #[derive(Debug, Clone, Default)]
@@ -155,7 +157,7 @@ impl Map {
             projection,
             cell_pixels: (width as u16, height as u16),
             first_id: PAGE_ID,
-            z: placement::ICON_Z,
+            z: PAGE_Z,
             characters: state.screen.protocol == Protocol::Placeholders,
         })
     }

@@ -23,7 +23,7 @@ const TINT_ID: u32 = 3 << 24;
 const CURSOR_ID: u32 = 2;
 
 /// Stacking of icons, tints and the cursor.
-pub(super) const ICON_Z: i32 = 0;
+const ICON_Z: i32 = 0;
 const TINT_Z: i32 = 1;
 const CURSOR_Z: i32 = 2;
 
