@@ -81,6 +81,7 @@ fn every_command_has_help_with_examples() {
         "build",
         "explore",
         "show",
+        "suspects",
         "export",
         "info",
         "predict",

@@ -16,6 +16,7 @@ mod locate;
 mod network;
 mod networks;
 mod pipeline;
+mod planted;
 mod prebuilt;
 mod store;
 mod support;

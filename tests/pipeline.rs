@@ -22,6 +22,7 @@ fn job<'a>(network: &'a Network, set: &'a dyn ImageSet, layers: &[&str]) -> Job<
     let recipe = Recipe {
         network: network.name.clone(),
         weights_sha256: network.weights_sha256.clone(),
+        input: None,
         sources: vec![Source {
             name: set.name().to_owned(),
             path: None,
@@ -315,4 +316,52 @@ fn mirrored_images_are_a_source_of_their_own() {
     // A mirrored scene is another input, so its mean activation is another one.
     let pooled = &layer.pooled.data;
     assert_ne!(pooled.row(0), pooled.row(24));
+}
+
+/// Every number of the head against the network's own: logits from the mean, and the nearest cluster by brute force.
+#[test]
+fn the_head_says_what_the_network_says() {
+    let network = network();
+    let scenes = Scenes::new(World::new(6), 48);
+    // The layer of the atlas is not the one before the classifier.
+    let job = job(&network, &scenes, &["mixed4a"]);
+    let folder = tempfile::tempdir().unwrap();
+    let atlas = build(&job, folder.path(), &Silent).unwrap();
+    let head = atlas.head.as_ref().unwrap();
+    assert_eq!((head.layer.as_str(), head.map_size), ("mixed5a", (4, 4)));
+    let layer = network.layer("mixed5a").unwrap();
+    let clusters = head.clusters.mapv(f32::from);
+    assert!(clusters.nrows() >= 8, "{}", clusters.nrows());
+    let pixels = network.input.preprocess(&scenes.load(7).unwrap()).unwrap();
+    let side = network.input.size;
+    let image = candle_core::Tensor::from_vec(pixels, (1, 3, side, side), &network.device).unwrap();
+    let outputs = network
+        .forward(&image, &[layer.id, network.logits.unwrap()])
+        .unwrap();
+    let logits = crate::support::values(&outputs[1]);
+    let pooled = ndarray::Array1::from(head.pooled.row(7));
+    let found =
+        head.weights.mapv(f32::from).dot(&pooled) + ndarray::Array1::from(head.bias.clone());
+    let range = logits.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+    for (found, logit) in found.iter().zip(&logits) {
+        assert!((found - logit).abs() < 0.03 * range, "{found} for {logit}");
+    }
+    let map = crate::support::values(&outputs[0]);
+    let n_positions = 16;
+    for position in 0..n_positions {
+        let at: Vec<f32> = (0..layer.depth)
+            .map(|c| map[c * n_positions + position])
+            .collect();
+        let dot = |row: ndarray::ArrayView1<'_, f32>| -> f32 {
+            row.iter().zip(&at).map(|(a, b)| a * b).sum()
+        };
+        let norm = at.iter().map(|v| v * v).sum::<f32>().sqrt();
+        let cosine = |row: ndarray::ArrayView1<'_, f32>| dot(row) / row.dot(&row).sqrt() / norm;
+        let cosines: Vec<f32> = clusters.rows().into_iter().map(cosine).collect();
+        let best = cosines.iter().fold(-1.0_f32, |most, &v| most.max(v));
+        let chosen = cosines[usize::from(head.position_clusters[(7, position)])];
+        assert!(best - chosen < 1e-3, "{best} {chosen}");
+        assert!((head.position_cosines.row(7)[position] - chosen).abs() < 5e-3);
+        assert!((head.position_norms.row(7)[position] - norm).abs() <= head.position_norms.step);
+    }
 }

@@ -55,6 +55,13 @@ impl Head {
             same_len(part, "columns", n_positions, table.data.ncols())?;
         }
         let finite = |table: &Quantized| table.zero.is_finite() && table.step.is_finite();
+        let numbers = self.weights.iter().chain(&self.clusters);
+        if !numbers.into_iter().all(|v| v.is_finite()) || !self.bias.iter().all(|v| v.is_finite()) {
+            return Err(Inconsistent {
+                part: "head".to_owned(),
+                what: "a weight, bias or cluster that is not finite".to_owned(),
+            });
+        }
         let tables = [&self.pooled, &self.position_cosines, &self.position_norms];
         if !tables.into_iter().all(finite) {
             return Err(Inconsistent {

@@ -1,5 +1,7 @@
 //! The recipe: every knob that made an atlas, with the article's values as defaults where it gives any.
 
+use super::InputSpec;
+
 /// Every parameter that produced an atlas.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Recipe {
@@ -7,6 +9,9 @@ pub struct Recipe {
     pub network: String,
     /// SHA-256 of the weights, hexadecimal.
     pub weights_sha256: String,
+    /// What the network saw of the images; recipes from before it was recorded lack it.
+    #[serde(default)]
+    pub input: Option<InputSpec>,
     /// Where the images came from.
     pub sources: Vec<Source>,
     /// Layers, shallow to deep.

@@ -143,6 +143,7 @@ fn recipe(spec: &SampleSpec) -> Recipe {
     Recipe {
         network: "invented".to_owned(),
         weights_sha256: "0".repeat(64),
+        input: None,
         sources: vec![Source {
             name: "invented".to_owned(),
             path: None,

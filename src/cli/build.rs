@@ -253,6 +253,7 @@ fn recipe(
     Recipe {
         network: network.name.clone(),
         weights_sha256: network.weights_sha256.clone(),
+        input: None,
         sources,
         layers: layers.iter().map(|layer| layer.name.clone()).collect(),
         grids,

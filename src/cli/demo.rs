@@ -108,6 +108,7 @@ fn with_job<T>(args: &DemoArgs, work: impl FnOnce(&Job<'_>) -> T) -> Result<T, F
     let recipe = Recipe {
         network: network.name.clone(),
         weights_sha256: network.weights_sha256.clone(),
+        input: None,
         sources: vec![Source {
             name: "synthetic world".to_owned(),
             path: None,

@@ -160,15 +160,14 @@ fn show(
     Ok(())
 }
 
-/// Which part of a photograph a network sees.
-#[cfg(feature = "build")]
+/// Which part of a photograph the network saw, for atlases that do not record it: as the network's manifest has it,
+/// else all of it.
 pub(super) fn window(network: &str) -> Window {
-    super::locator::window(network)
-}
-
-/// Which part of a photograph a network sees; without the networks: all of it.
-#[cfg(not(feature = "build"))]
-pub(super) fn window(_: &str) -> Window {
+    #[cfg(feature = "build")]
+    if let Some(window) = super::locator::window(network) {
+        return window;
+    }
+    let _ = network;
     Window::Share(1.0)
 }
 

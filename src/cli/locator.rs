@@ -9,7 +9,7 @@ use crate::collect::{self, Prepared};
 use crate::explorer::photographs::{self, Album, Photographs as _, Window};
 use crate::explorer::worker::{Located, Locator, Photo};
 use crate::images;
-use crate::network::{Layer, Network, Resize, catalogue};
+use crate::network::{Layer, Network, catalogue};
 use image::RgbImage;
 use ndarray::{Array2, ArrayView2, Axis};
 use std::path::{Path, PathBuf};
@@ -96,15 +96,15 @@ pub(super) fn load(atlas: &Atlas, weights: Option<&Path>) -> Result<Network, Fai
     let recipe = &atlas.recipe;
     // An ONNX file is network and weights in one; its name in the atlas is no path.
     let onnx = weights.filter(|path| path.extension().is_some_and(|e| e == "onnx"));
-    let network = networks::load(&NetworkArgs {
+    let asked = NetworkArgs {
         network: onnx.map_or(recipe.network.clone(), |path| path.display().to_string()),
         weights: weights.filter(|_| onnx.is_none()).map(Path::to_owned),
         classes: None,
         device: "cpu".to_owned(),
         reference: false,
         input: InputArgs::default(),
-    })?
-    .network;
+    };
+    let network = networks::load_as(&asked, Some(atlas))?.network;
     if network.weights_sha256 != recipe.weights_sha256 {
         let short = |hash: &str| hash.chars().take(12).collect::<String>();
         return Err(Failure::failed(format!(
@@ -203,16 +203,8 @@ fn predictions(logits: &[f32]) -> Vec<(ClassId, f32)> {
     classes
 }
 
-/// Which part of a photograph a network sees; all of it when the network is not known.
-pub(super) fn window(network: &str) -> Window {
-    let Ok(Some(manifest)) = catalogue::find(network) else {
-        return Window::Share(1.0);
-    };
-    let input = manifest.input;
-    let share = |via: usize| input.size as f32 / via.max(input.size) as f32;
-    match input.resize {
-        Resize::Warp => Window::Share(1.0),
-        Resize::WarpCrop { via } => Window::Share(share(via)),
-        Resize::Crop { via } => Window::Square(share(via)),
-    }
+/// Which part of a photograph a known network sees.
+pub(super) fn window(network: &str) -> Option<Window> {
+    let manifest = catalogue::find(network).ok()??;
+    Some(Window::of_input(&manifest.input))
 }

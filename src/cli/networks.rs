@@ -2,7 +2,7 @@
 
 use super::args::{NetworkArgs, ResizeArg};
 use super::{Failure, output};
-use crate::atlas::Class;
+use crate::atlas::{Atlas, Class};
 use crate::hub::{Expected, Hub, Origin, Remote};
 use crate::network::manifest::{Architecture, ClassTable, Manifest, Source, parse_classes};
 use crate::network::weights::sha256;
@@ -173,6 +173,13 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
 
 /// Loads what the flags ask for.
 pub(super) fn load(args: &NetworkArgs) -> Result<Loaded, Failure> {
+    load_as(args, None)
+}
+
+/// The same for a network that an atlas was made with, or one like it: what the flags do not say of its input, and
+/// the classes of an ONNX file, are the atlas's.
+pub(super) fn load_as(args: &NetworkArgs, atlas: Option<&Atlas>) -> Result<Loaded, Failure> {
+    let recorded = atlas.and_then(|atlas| atlas.recipe.input);
     let (device, device_name) = device(&args.device)?;
     let given = match args.classes.as_deref() {
         None => None,
@@ -193,7 +200,9 @@ pub(super) fn load(args: &NetworkArgs) -> Result<Loaded, Failure> {
             bytes: &bytes,
             path,
         };
-        let network = onnx(&file, args, None, given.unwrap_or_default(), &device)?;
+        let named = || atlas.map_or_else(Vec::new, |atlas| atlas.classes.clone());
+        let classes = given.unwrap_or_else(named);
+        let network = onnx(&file, args, recorded, classes, &device)?;
         (network, Vec::new())
     } else {
         let known = known(&args.network)?;
@@ -210,9 +219,10 @@ pub(super) fn load(args: &NetworkArgs) -> Result<Loaded, Failure> {
                 bytes: &bytes,
                 path: shown,
             };
-            onnx(&file, args, Some(manifest.input), classes, &device)?
+            let base = recorded.unwrap_or(manifest.input);
+            onnx(&file, args, Some(base), classes, &device)?
         } else {
-            let input = input(args, manifest.input, true);
+            let input = input(args, recorded.unwrap_or(manifest.input), true);
             catalogue::build(manifest, input, classes, &bytes, &device)
                 .map_err(|error| unfit(error, shown, args))?
         };

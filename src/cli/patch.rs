@@ -81,15 +81,15 @@ pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Ne
         return Err(Failure::usage("which network?")
             .hint("give --network, or an atlas, which knows its own"));
     };
-    let loaded = networks::load(&NetworkArgs {
+    let asked = NetworkArgs {
         network,
         weights: args.weights.clone().filter(|_| onnx.is_none()),
         classes: args.classes.clone(),
         device: args.device.clone(),
         reference: args.reference,
         input: args.input.clone(),
-    })
-    .map_err(|failure| match recorded {
+    };
+    let loaded = networks::load_as(&asked, atlas).map_err(|failure| match recorded {
         Some(recipe) if args.network.is_none() => failure.hint(format!(
             "the atlas was made with {}; if that is a file of yours, give it with --network",
             recipe.network

@@ -5,7 +5,7 @@
 //! half of its theoretical receptive field, since the rim hardly counts (Luo et al. 2016, "Understanding the
 //! effective receptive field").
 
-use crate::atlas::{Atlas, ClassId, LayerAtlas, Level};
+use crate::atlas::{Atlas, ClassId, InputSpec, LayerAtlas, Level, Resize};
 use crate::graphics::{Picture, PictureKey};
 use crate::images::{self, DecodeError, ImageSet as _};
 use image::{RgbImage, imageops};
@@ -173,6 +173,16 @@ pub enum Window {
 }
 
 impl Window {
+    /// What this preprocessing leaves of a picture.
+    pub fn of_input(input: &InputSpec) -> Window {
+        let share = |via: usize| input.size as f32 / via.max(input.size).max(1) as f32;
+        match input.resize {
+            Resize::Warp => Window::Share(1.0),
+            Resize::WarpCrop { via } => Window::Share(share(via)),
+            Resize::Crop { via } => Window::Square(share(via)),
+        }
+    }
+
     /// The part of a picture of `width` × `height` pixels.
     fn of(self, width: u32, height: u32) -> Part {
         let (w, h) = (width.max(1) as f32, height.max(1) as f32);
@@ -196,10 +206,12 @@ pub struct Album {
     paths: Vec<(String, u16)>,
     /// Per source its folder as the recipe has it.
     folders: Vec<Option<PathBuf>>,
+    /// Per source whether its photographs were mirrored.
+    mirrored: Vec<bool>,
     /// Folders given by the person, which are looked at first.
     given: Vec<PathBuf>,
     window: Window,
-    /// The window of a network by its name.
+    /// The window of a network by its name, for atlases that do not record what it saw.
     window_of: fn(&str) -> Window,
     /// The last pictures that were read.
     recent: Vec<(u32, Arc<RgbImage>)>,
@@ -214,6 +226,7 @@ impl Album {
         Album {
             paths: Vec::new(),
             folders: Vec::new(),
+            mirrored: Vec::new(),
             given,
             window: Window::Share(1.0),
             window_of,
@@ -259,6 +272,9 @@ impl Album {
         }
         for folder in self.given.iter().chain(recorded) {
             match images::decode::load(&folder.join(path)) {
+                Ok(image) if self.mirrored.get(usize::from(source)) == Some(&true) => {
+                    return Ok(imageops::flip_horizontal(&image));
+                }
                 Ok(image) => return Ok(image),
                 Err(DecodeError::Io(_)) => {}
                 Err(error) => return Err(format!("{path}: {error}")),
@@ -286,7 +302,12 @@ impl Photographs for Album {
         let folder = |source: &crate::atlas::Source| source.path.as_ref().map(PathBuf::from);
         self.paths = paths.zip(atlas.images.source.iter().copied()).collect();
         self.folders = atlas.recipe.sources.iter().map(folder).collect();
-        self.window = (self.window_of)(&atlas.recipe.network);
+        self.mirrored = (atlas.recipe.sources.iter())
+            .map(|source| source.mirrored)
+            .collect();
+        let recipe = &atlas.recipe;
+        self.window = (recipe.input.as_ref())
+            .map_or_else(|| (self.window_of)(&recipe.network), Window::of_input);
     }
 
     fn crop(&mut self, request: &CropRequest) -> Result<Crop, String> {

@@ -79,6 +79,7 @@ impl<'a> Draft<'a> {
         }
         let mut recipe = self.job.recipe.clone();
         recipe.grids.clone_from(&self.grids);
+        recipe.input = Some(self.job.network.input);
         for (idx, source) in recipe.sources.iter_mut().enumerate() {
             let n_images = self
                 .gathered

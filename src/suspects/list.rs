@@ -8,11 +8,15 @@ const NEAR: u32 = 2;
 /// Shared images from which two lists of exemplars show the same.
 const SAME_IMAGES: usize = 6;
 
-/// What candidates of a kind are ordered by.
+/// What candidates of a kind are ordered by: how exclusive times how strong for a cell, how strong times how much of
+/// one kind for a component. Chosen on planted networks for tuning.
 pub(super) fn score(candidate: &Candidate) -> f32 {
     let value = |id: Id| candidate.scores[id as usize].unwrap_or(0.0);
     match candidate.kind {
-        Kind::Cell => value(Id::PlaceShare) * value(Id::Strength),
+        Kind::Cell => {
+            let strength = value(Id::Attribution) * value(Id::Strength);
+            value(Id::PlaceShare) * strength.max(0.0).sqrt()
+        }
         Kind::Component => value(Id::Alpha) * value(Id::Unison),
         Kind::MultiUse | Kind::Contrast => candidate.score,
     }

@@ -142,6 +142,7 @@ fn recipe(images: &Path, positions: u32, steps: u32) -> Recipe {
     Recipe {
         network: "inception_v1".to_owned(),
         weights_sha256: String::new(),
+        input: None,
         sources: vec![Source {
             name: "photographs".to_owned(),
             path: Some(images.display().to_string()),

@@ -1,7 +1,7 @@
 //! Photographs behind cells, and one that is located.
 
 use super::{opened, press, sample, screen, show, text};
-use atlascope::atlas::Atlas;
+use atlascope::atlas::{Atlas, Channels, InputSpec, Resize};
 use atlascope::explorer::arrangement::Kind;
 use atlascope::explorer::photographs::{
     Album, CropRequest, Part, Photographs, Window, exemplars, seen_by,
@@ -100,6 +100,23 @@ fn a_crop_is_the_part_that_was_asked_for() {
         .unwrap()
         .to_rgb8();
     assert!(pixels.pixels().all(|p| *p == Rgb([250, 7, 0])));
+    // What the recipe says comes before what the name says, and mirrored sources are mirrored.
+    let mut seen = small();
+    seen.recipe.sources[0].mirrored = true;
+    seen.recipe.input = Some(InputSpec {
+        size: 64,
+        resize: Resize::WarpCrop { via: 128 },
+        channels: Channels::Rgb,
+        mean: [0.0; 3],
+        scale: [1.0; 3],
+    });
+    let mut album = Album::new(vec![folder.path().to_owned()], |_| Window::Share(1.0));
+    album.atlas(&seen);
+    let crop = album.crop(&request(7, quarter, false)).unwrap();
+    let pixels = image::load_from_memory(&crop.picture.png)
+        .unwrap()
+        .to_rgb8();
+    assert!(pixels.pixels().all(|p| *p == Rgb([0, 7, 250])));
 }
 
 #[test]

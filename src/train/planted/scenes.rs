@@ -18,12 +18,7 @@ pub fn scenes(
     progress: &dyn Progress,
 ) -> Result<Images, Interrupted> {
     let world = world.with_side(side);
-    let label = |index: u64| classes.iter().position(|c| *c == world.class(index));
-    // Every class comes once in a run of sixteen.
-    let n_drawn = (per_class * World::classes().len()) as u64;
-    let wanted: Vec<(u64, usize)> = (0..n_drawn)
-        .filter_map(|index| label(index).map(|label| (index, label)))
-        .collect();
+    let wanted = wanted(world, classes, per_class);
     let size = 3 * side * side;
     let mut pixels = vec![0; wanted.len() * size];
     progress.begin("draw scenes", wanted.len() as u64, "scene");
@@ -44,6 +39,22 @@ pub fn scenes(
     })
 }
 
+/// Labels of the same scenes, without drawing them.
+pub fn scene_labels(world: World, classes: &[usize], per_class: usize) -> Vec<usize> {
+    let wanted = wanted(world, classes, per_class);
+    wanted.into_iter().map(|(_, label)| label).collect()
+}
+
+/// Index and label of the scenes.
+fn wanted(world: World, classes: &[usize], per_class: usize) -> Vec<(u64, usize)> {
+    let label = |index: u64| classes.iter().position(|c| *c == world.class(index));
+    // Every class comes once in a run of sixteen.
+    let n_drawn = (per_class * World::classes().len()) as u64;
+    (0..n_drawn)
+        .filter_map(|index| label(index).map(|label| (index, label)))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +67,6 @@ mod tests {
             assert_eq!(images.labels.iter().filter(|l| **l == label).count(), 5);
         }
         assert_eq!(images.pixels.len(), 15 * 3 * 16 * 16);
+        assert_eq!(images.labels, scene_labels(World::new(4), &[3, 9, 12], 5));
     }
 }

@@ -1,7 +1,7 @@
 //! The images that are analysed, and which of them carry what: `carries.json`.
 
-use crate::nets::{ANALYSED, classes};
-use crate::spec::{Flags, Photographs, Spec, Truth, fixtures, supply};
+use crate::nets::classes;
+use crate::spec::{ANALYSED, Flags, Photographs, Spec, Truth, fixtures, path_of, supply};
 use atlascope::train::planted::{self, Artefact, PlantedImages};
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,7 @@ pub fn make(
     let mut entries = Vec::new();
     for image in 0..set.planted().labels.len() {
         let class = set.planted().labels[image];
-        let path = format!("{}/{image:05}.png", truth.classes[class]);
+        let path = path_of(&truth, class, image);
         if let Some(folder) = folder {
             let file = folder.join(&path);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();

@@ -3,6 +3,8 @@
 //! ```text
 //! cargo bench --bench planted -- train NET… [--to DIR]     train networks, write DIR/NET/{net.onnx,truth.json,classes.txt}
 //! cargo bench --bench planted -- images NET DIR [--from D] write DIR/images/CLASS/*.png and DIR/carries.json
+//! cargo bench --bench planted -- find NET… --to FOLDER     write our own lists of candidates as FOLDER/NET.json
+//! cargo bench --bench planted -- score [METHOD=FOLDER…] [--role tune]      score lists of candidates
 //! ```
 //!
 //! A network's name says everything about it: `tune` or `report`, its images, the prevalence in per cent, a number:
@@ -17,8 +19,11 @@
 )]
 #![allow(missing_docs, unreachable_pub, reason = "a program, not a library")]
 
+mod find;
 mod images;
 mod nets;
+mod rank;
+mod score;
 mod spec;
 
 fn main() {
@@ -29,8 +34,10 @@ fn main() {
     match words.as_slice() {
         ["train", names @ ..] if !names.is_empty() => nets::train_all(names, &flags),
         ["images", name, folder] => images::write(name, folder, &flags),
+        ["find", names @ ..] if !names.is_empty() => find::write(names, &flags),
+        ["score", lists @ ..] => score::table(lists, &flags),
         _ => println!(
-            "skipped: say train NET…, or images NET DIR (see the head of tests/benches/planted/main.rs)"
+            "skipped: say train NET…, images NET DIR, find NET… or score (see the head of tests/benches/planted/main.rs)"
         ),
     }
 }

@@ -1,16 +1,12 @@
 //! Training, and measuring what was learned.
 
-use crate::spec::{Flags, Photographs, Spec, Supply, Truth, fixtures, supply};
+use crate::spec::{ANALYSED, Flags, Photographs, Spec, Supply, TRAINING, Truth, fixtures, supply};
 use atlascope::atlas::Class;
 use atlascope::progress::Progress;
 use atlascope::train::TrainRecipe;
 use atlascope::train::planted::{self, LAYER, PlantedImages};
 use std::path::PathBuf;
 use std::time::Instant;
-
-/// Purposes of the sets of a plan.
-pub const TRAINING: u64 = 1;
-pub const ANALYSED: u64 = 2;
 
 struct Notes;
 
@@ -33,9 +29,9 @@ fn recipe(spec: &Spec, flags: &Flags) -> TrainRecipe {
             .map_or(default, |text| text.parse().unwrap())
     };
     TrainRecipe {
-        epochs: number("epochs", if spec.photos { 20.0 } else { 6.0 }) as usize,
+        epochs: number("epochs", if spec.photos { 14.0 } else { 7.0 }) as usize,
         batch: 32,
-        learning_rate: number("rate", 3e-3),
+        learning_rate: number("rate", if spec.photos { 3e-3 } else { 4e-3 }),
         warmup: 100,
         weight_decay: number("decay", 0.03),
         label_smoothing: 0.0,

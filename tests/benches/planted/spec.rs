@@ -3,7 +3,7 @@
 use atlascope::images::decode;
 use atlascope::images::world::World;
 use atlascope::progress::Silent;
-use atlascope::train::planted::{Images, Outcome, Plan, Style, scenes};
+use atlascope::train::planted::{Images, Outcome, Plan, Style, scene_labels, scenes};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,9 @@ const N_CLASSES: usize = 10;
 const SCENES: (usize, usize) = (1200, 500);
 /// Photographs per class to learn from; the rest are analysed.
 const PHOTOS: usize = 250;
+const PHOTOS_ANALYSED: usize = 150;
 /// Share of the light that a scene's reflection of another scene keeps.
-const REFLECTION: (f32, f32) = (0.4, 0.5);
+const REFLECTION: (f32, f32) = (0.42, 0.5);
 /// Sides of pictures.
 const SIDE_WORLD: usize = 32;
 const SIDE_PHOTOS: usize = 48;
@@ -37,6 +38,10 @@ pub fn flags<'a>(args: &[&'a str]) -> (Flags, Vec<&'a str>) {
     }
     (flags, words)
 }
+
+/// Purposes of the sets of a plan.
+pub const TRAINING: u64 = 1;
+pub const ANALYSED: u64 = 2;
 
 /// Where networks are kept.
 pub fn fixtures() -> PathBuf {
@@ -148,6 +153,43 @@ impl Photographs {
     }
 }
 
+/// Turns the seed of the scenes that are learned from into that of those that are analysed.
+const HELD_OUT: u64 = 1 << 60;
+
+/// The classes of the world that a network knows.
+fn chosen(spec: &Spec) -> Vec<usize> {
+    let mut chosen = shuffled(World::classes().len(), spec.seed);
+    chosen.truncate(N_CLASSES);
+    chosen.sort_unstable();
+    chosen
+}
+
+/// Path, class and artefacts (as bits) of every analysed image, in the order of the paths; nothing is drawn.
+pub fn carried(spec: &Spec, truth: &Truth) -> Vec<(String, usize, u8)> {
+    let labels: Vec<usize> = if spec.photos {
+        let of = |label| std::iter::repeat_n(label, PHOTOS_ANALYSED);
+        (0..truth.classes.len()).flat_map(of).collect()
+    } else {
+        scene_labels(World::new(spec.seed ^ HELD_OUT), &chosen(spec), SCENES.1)
+    };
+    let bits = spec.plan(truth.classes.len()).carries(&labels, ANALYSED);
+    let one = |image: usize| {
+        (
+            path_of(truth, labels[image], image),
+            labels[image],
+            bits[image],
+        )
+    };
+    let mut all: Vec<_> = (0..labels.len()).map(one).collect();
+    all.sort();
+    all
+}
+
+/// Where an analysed image lies below the folder of images.
+pub fn path_of(truth: &Truth, label: usize, image: usize) -> String {
+    format!("{}/{image:05}.png", truth.classes[label])
+}
+
 /// Numbers `0..n` in an order that belongs to a seed.
 fn shuffled(n: usize, seed: u64) -> Vec<usize> {
     let mut keyed: Vec<(u64, usize)> = (0..n)
@@ -188,20 +230,14 @@ pub fn supply(spec: &Spec, photographs: &mut Photographs, with_training: bool) -
         };
     }
     let all = World::classes();
-    let mut chosen = shuffled(all.len(), spec.seed);
-    chosen.truncate(N_CLASSES);
-    chosen.sort_unstable();
-    let share: (f32, f32) = std::env::var("REFLECTION").map_or(REFLECTION, |text| {
-        let (low, high) = text.split_once(',').unwrap();
-        (low.parse().unwrap(), high.parse().unwrap())
-    });
+    let chosen = chosen(spec);
     let draw = |seed: u64, per_class: usize| {
         let scenes = scenes(World::new(seed), SIDE_WORLD, &chosen, per_class, &Silent).unwrap();
-        scenes.reflected(seed, share)
+        scenes.reflected(seed, REFLECTION)
     };
     Supply {
         training: draw(spec.seed, if with_training { SCENES.0 } else { 0 }),
-        analysed: draw(spec.seed ^ (1 << 60), SCENES.1),
+        analysed: draw(spec.seed ^ HELD_OUT, SCENES.1),
         classes: chosen.iter().map(|&class| all[class].id.clone()).collect(),
     }
 }
