@@ -1,5 +1,7 @@
 //! The real binary at a real (pseudo-)terminal, from the first byte to the shell getting its terminal back.
 
+mod suspects;
+
 use crate::support::terminal::{Personality, Terminal};
 use atlascope::atlas::sample::{self, SampleSpec};
 use atlascope::store;

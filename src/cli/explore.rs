@@ -47,6 +47,7 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     let remembered = (!args.no_session).then(|| remember::session(&path));
     let wishes = Wishes {
         name: title(&path),
+        #[cfg(feature = "build")]
         file: Some(path.clone()),
         images: args.images.clone(),
         #[cfg(feature = "build")]
@@ -76,6 +77,7 @@ pub(super) struct Wishes {
     /// What to call the atlas.
     pub(super) name: String,
     /// Its file, where it has one.
+    #[cfg(feature = "build")]
     pub(super) file: Option<PathBuf>,
     /// Folders of photographs.
     pub(super) images: Vec<PathBuf>,

@@ -2,6 +2,7 @@
 
 use super::action::Message;
 use super::mouse::{Pointer, PointerKind};
+use super::worker::{Answer, Outcome};
 use super::{Update, state::Screen};
 use crate::graphics::input::{self, Input};
 use crate::graphics::terminal::Signal;
@@ -36,6 +37,14 @@ impl Event {
     /// True for what a person does.
     pub(super) fn is_a_persons(&self) -> bool {
         matches!(self, Self::Key(_) | Self::Message(Message::Pointer(_)))
+    }
+
+    /// True for the end of a causal test.
+    pub(super) fn is_a_result(&self) -> bool {
+        matches!(
+            self,
+            Self::Message(Message::Answer(Answer::Bench(Outcome::Tested(..))))
+        )
     }
 }
 

@@ -132,6 +132,10 @@ impl App<'_> {
                     last_event = Instant::now();
                     self.unkept.get_or_insert(last_event + KEEP_AFTER);
                 }
+                if event.is_a_result() {
+                    // It took long to get: it is written at once.
+                    self.unkept = Some(Instant::now());
+                }
                 if !self.handle(event)? {
                     return Ok(());
                 }

@@ -9,6 +9,9 @@ use crate::explorer::state::{Overlay, State};
 use crate::explorer::strip;
 use crate::explorer::view::{layer_at, suspect_at};
 
+/// Rows of a list that a step of the wheel goes.
+const WHEEL_ROWS: usize = 3;
+
 pub(super) fn pointer(state: &mut State, pointer: Pointer) {
     let at = (pointer.column, pointer.row);
     match &mut state.overlay {
@@ -129,6 +132,14 @@ fn release(state: &mut State, at: (u16, u16)) {
 
 /// Zooms with the pointer's cell as the cursor's, so that it stays where it is.
 fn wheel(state: &mut State, at: (u16, u16), action: Action) {
+    if state.panes().list.contains(at.into()) {
+        let at = state.suspects.selected;
+        let to = match action {
+            Action::ZoomIn => at.saturating_sub(WHEEL_ROWS),
+            _ => at + WHEEL_ROWS,
+        };
+        return super::suspects::select(state, to);
+    }
     let Some(projection) = state.projection() else {
         return;
     };

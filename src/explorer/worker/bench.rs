@@ -108,7 +108,7 @@ pub enum Outcome {
 
 const NO_NETWORKS: &str =
     "this program was built without networks, so it lists candidates but cannot test them";
-const NO_REPORTER: &str = "this program cannot write reports";
+const NO_REPORTER: &str = "this program was built without networks, so it cannot write reports";
 
 enum Order {
     Atlas(Arc<Atlas>),
