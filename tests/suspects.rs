@@ -52,7 +52,7 @@ fn plant(atlas: &mut Atlas, class: usize, images: &[usize]) {
     let mut cosines = values(&head.position_cosines);
     let mut norms = values(&head.position_norms);
     for &image in images {
-        for position in [0, 1, 7, 8] {
+        for position in [0, 1, 14, 15] {
             head.position_clusters[(image, position)] = cluster;
             cosines[(image, position)] = 0.99;
             norms[(image, position)] = feature.dot(&feature).sqrt();
