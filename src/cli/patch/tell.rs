@@ -1,7 +1,7 @@
 //! What `patch` prints.
 
 use super::super::Failure;
-use super::super::args::PatchArgs;
+use super::super::args::{PatchArgs, TestedNetworkArgs};
 use super::Outcome;
 use crate::suspects::claim::{Estimate, Subject, SweepPoint, outcome};
 use image::RgbImage;
@@ -96,7 +96,42 @@ pub(super) fn command(args: &PatchArgs, subject: &Subject, wished: &str) -> Stri
         let _ = write!(text, " {}", quoted(&atlas.display().to_string()));
     }
     let _ = write!(text, " {wished} --class {}", quoted(&subject.class));
-    let network = &args.network;
+    text.push_str(&network_flags(&args.network));
+    for folder in &args.images {
+        let _ = write!(text, " --images {}", quoted(&folder.display().to_string()));
+    }
+    if let Some(ratio) = args.ratio {
+        let _ = write!(text, " --ratio {ratio}");
+    }
+    if args.corner != super::CornerArg::Own {
+        use clap::ValueEnum as _;
+        let name = args.corner.to_possible_value();
+        let _ = write!(
+            text,
+            " --corner {}",
+            name.map_or(String::new(), |v| v.get_name().to_owned())
+        );
+    }
+    if args.backgrounds != 32 {
+        let _ = write!(text, " --backgrounds {}", args.backgrounds);
+    }
+    for (flag, on) in [
+        ("--all", args.all),
+        ("--sweep", args.sweep),
+        ("--ablate", args.ablate),
+        ("--transfer", args.transfer),
+    ] {
+        if on {
+            let _ = write!(text, " {flag}");
+        }
+    }
+    let _ = write!(text, " --seed {}", args.seed);
+    text
+}
+
+/// The flags that name a network again.
+pub(in crate::cli) fn network_flags(network: &TestedNetworkArgs) -> String {
+    let mut text = String::new();
     if let Some(name) = &network.network {
         let _ = write!(text, " --network {}", quoted(name));
     }
@@ -129,35 +164,6 @@ pub(super) fn command(args: &PatchArgs, subject: &Subject, wished: &str) -> Stri
             let _ = write!(text, " {flag} {a},{b},{c}");
         }
     }
-    for folder in &args.images {
-        let _ = write!(text, " --images {}", quoted(&folder.display().to_string()));
-    }
-    if let Some(ratio) = args.ratio {
-        let _ = write!(text, " --ratio {ratio}");
-    }
-    if args.corner != super::CornerArg::Own {
-        use clap::ValueEnum as _;
-        let name = args.corner.to_possible_value();
-        let _ = write!(
-            text,
-            " --corner {}",
-            name.map_or(String::new(), |v| v.get_name().to_owned())
-        );
-    }
-    if args.backgrounds != 32 {
-        let _ = write!(text, " --backgrounds {}", args.backgrounds);
-    }
-    for (flag, on) in [
-        ("--all", args.all),
-        ("--sweep", args.sweep),
-        ("--ablate", args.ablate),
-        ("--transfer", args.transfer),
-    ] {
-        if on {
-            let _ = write!(text, " {flag}");
-        }
-    }
-    let _ = write!(text, " --seed {}", args.seed);
     text
 }
 
