@@ -318,10 +318,10 @@ pub(super) struct ExploreArgs {
     /// Where the photographs of the atlas are now; may be repeated
     #[arg(long, value_name = "DIR")]
     pub(super) images: Vec<PathBuf>,
-    /// The weights of the atlas's network, to locate photographs (not needed for the embedded one)
+    /// The atlas's network, to test suspects and to locate photographs (not needed for the embedded one)
     #[cfg(feature = "build")]
-    #[arg(long, value_name = "FILE")]
-    pub(super) weights: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) network: TestedNetworkArgs,
     /// A configuration file [default: config.toml in the configuration folder, if there is one]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! Causal tests for the explorer, on the atlas's own network: the verdict first, then pictures, then the sweep.
 
+use super::args::TestedNetworkArgs;
 use super::{locator, patch};
 use crate::atlas::{Atlas, ClassId};
 use crate::causal::paste::{self, At, Paste, Pasted, Piece};
@@ -24,7 +25,7 @@ const SHOTS: usize = 4;
 pub(super) struct NetworkExaminer {
     /// As the person named it, for the command that measures again.
     file: PathBuf,
-    weights: Option<PathBuf>,
+    network: Option<TestedNetworkArgs>,
     folders: Vec<PathBuf>,
     atlas: Option<Arc<Atlas>>,
     tester: NetworkTester,
@@ -32,11 +33,15 @@ pub(super) struct NetworkExaminer {
 
 impl NetworkExaminer {
     /// `folders` are looked in first for the photographs of the atlas.
-    pub(super) fn new(file: PathBuf, weights: Option<PathBuf>, folders: Vec<PathBuf>) -> Self {
+    pub(super) fn new(
+        file: PathBuf,
+        network: Option<TestedNetworkArgs>,
+        folders: Vec<PathBuf>,
+    ) -> Self {
         Self {
-            tester: tester_for(weights.clone(), folders.clone()),
+            tester: tester_for(network.clone(), folders.clone()),
             file,
-            weights,
+            network,
             folders,
             atlas: None,
         }
@@ -149,10 +154,10 @@ impl NetworkExaminer {
 
     fn command(&self, what: &str, claim: &Claim, more: &str) -> String {
         let quoted = |path: &Path| patch::quoted(&path.display().to_string());
-        let weights = self.weights.as_deref().map(quoted);
-        let weights = weights.map_or(String::new(), |path| format!(" --weights {path}"));
+        let network = self.network.as_ref().map(patch::network_flags);
+        let network = network.unwrap_or_default();
         format!(
-            "atlascope patch {} {what} --class {}{weights}{more} --sweep --seed {}",
+            "atlascope patch {} {what} --class {}{network}{more} --sweep --seed {}",
             quoted(&self.file),
             patch::quoted(&claim.subject.class),
             claim.provenance.seed
@@ -160,14 +165,8 @@ impl NetworkExaminer {
     }
 }
 
-fn tester_for(weights: Option<PathBuf>, folders: Vec<PathBuf>) -> NetworkTester {
-    let open = move |atlas: &Atlas| {
-        locator::load(atlas, weights.as_deref()).map_err(|failure| {
-            let hints = failure.hints.join("; ");
-            let separator = if hints.is_empty() { "" } else { ": " };
-            format!("{:#}{separator}{hints}", failure.error)
-        })
-    };
+fn tester_for(network: Option<TestedNetworkArgs>, folders: Vec<PathBuf>) -> NetworkTester {
+    let open = move |atlas: &Atlas| locator::opened(atlas, network.as_ref());
     NetworkTester::new(Box::new(open), folders, Options::default())
 }
 
@@ -191,7 +190,7 @@ impl Examiner for NetworkExaminer {
             return;
         }
         self.folders.insert(0, folder.to_owned());
-        self.tester = tester_for(self.weights.clone(), self.folders.clone());
+        self.tester = tester_for(self.network.clone(), self.folders.clone());
         if let Some(atlas) = self.atlas.clone() {
             self.tester.atlas(atlas);
         }

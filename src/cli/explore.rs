@@ -1,5 +1,7 @@
 //! `atlascope explore`: the explorer on a file, or on a build that is still running.
 
+#[cfg(feature = "build")]
+use super::args::TestedNetworkArgs;
 use super::args::{ExploreArgs, ProtocolArg};
 use super::remember::{self, Remembered};
 use super::{Failure, open, output};
@@ -51,7 +53,7 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
         file: Some(path.clone()),
         images: args.images.clone(),
         #[cfg(feature = "build")]
-        weights: args.weights.clone(),
+        network: Some(args.network.clone()),
         link,
         remembered,
     };
@@ -81,9 +83,9 @@ pub(super) struct Wishes {
     pub(super) file: Option<PathBuf>,
     /// Folders of photographs.
     pub(super) images: Vec<PathBuf>,
-    /// The network's weights.
+    /// Where its network is.
     #[cfg(feature = "build")]
-    pub(super) weights: Option<PathBuf>,
+    pub(super) network: Option<TestedNetworkArgs>,
     /// The cell to open.
     pub(super) link: Option<Link>,
     /// The last session.
@@ -123,12 +125,12 @@ fn show(
                 .file
                 .clone()
                 .unwrap_or_else(|| PathBuf::from(&wishes.name)),
-            wishes.weights.clone(),
+            wishes.network.clone(),
             folders.clone(),
         )));
     #[cfg(feature = "build")]
     let locator: Option<Box<dyn Locator>> = Some(Box::new(super::locator::NetworkLocator::new(
-        wishes.weights,
+        wishes.network,
         folders.clone(),
     )));
     #[cfg(feature = "build")]

@@ -2,8 +2,8 @@
 //!
 //! As in a build, a position belongs to the cell of the finest level whose direction is nearest by cosine.
 
-use super::args::{InputArgs, NetworkArgs};
-use super::{Failure, explore, networks};
+use super::args::{InputArgs, NetworkArgs, TestedNetworkArgs};
+use super::{Failure, explore, networks, patch};
 use crate::atlas::{Atlas, ClassId, LayerAtlas};
 use crate::collect::{self, Prepared};
 use crate::explorer::photographs::{self, Album, Photographs as _, Window};
@@ -20,7 +20,7 @@ const TOLD: usize = 5;
 
 /// Loads the network when the first photograph comes.
 pub(super) struct NetworkLocator {
-    weights: Option<PathBuf>,
+    network_args: Option<TestedNetworkArgs>,
     atlas: Option<Arc<Atlas>>,
     album: Album,
     network: Option<Network>,
@@ -28,9 +28,9 @@ pub(super) struct NetworkLocator {
 
 impl NetworkLocator {
     /// `folders` are looked in first for images of the atlas.
-    pub(super) fn new(weights: Option<PathBuf>, folders: Vec<PathBuf>) -> Self {
+    pub(super) fn new(network: Option<TestedNetworkArgs>, folders: Vec<PathBuf>) -> Self {
         Self {
-            weights,
+            network_args: network,
             atlas: None,
             album: Album::new(folders, explore::window),
             network: None,
@@ -67,11 +67,7 @@ impl Locator for NetworkLocator {
         let (name, image) = self.image(photo)?;
         let network = match self.network.take() {
             Some(network) => network,
-            None => load(&atlas, self.weights.as_deref()).map_err(|failure| {
-                let hints = failure.hints.join("; ");
-                let separator = if hints.is_empty() { "" } else { ": " };
-                format!("{:#}{separator}{hints}", failure.error)
-            })?,
+            None => opened(&atlas, self.network_args.as_ref())?,
         };
         let located = locate(&network, &atlas, &image);
         self.network = Some(network);
@@ -86,6 +82,26 @@ impl Locator for NetworkLocator {
             ..located
         })
     }
+}
+
+/// The network that made the atlas, as the person named it, with its classes as the atlas calls them.
+///
+/// # Errors
+/// One sentence for the status line.
+pub(super) fn opened(atlas: &Atlas, named: Option<&TestedNetworkArgs>) -> Result<Network, String> {
+    let network = match named {
+        Some(args) => patch::load_quietly(args, Some(atlas)),
+        None => load(atlas, None),
+    };
+    let mut network = network.map_err(|failure| {
+        let hints = failure.hints.join("; ");
+        let separator = if hints.is_empty() { "" } else { ": " };
+        format!("{:#}{separator}{hints}", failure.error)
+    })?;
+    if network.classes.len() == atlas.classes.len() {
+        network.classes.clone_from(&atlas.classes);
+    }
+    Ok(network)
 }
 
 /// The network that made the atlas.

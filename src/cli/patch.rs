@@ -5,6 +5,8 @@ mod tell;
 
 #[cfg(feature = "explore")]
 pub(super) use crate::causal::tester::quoted;
+#[cfg(feature = "explore")]
+pub(super) use tell::network_flags;
 
 use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
 use super::{Failure, build, networks, open, output};
@@ -67,6 +69,18 @@ pub(super) fn run(args: &PatchArgs) -> Result<(), Failure> {
 
 /// The network that the flags and the atlas name. Of an atlas it must be the one that made it.
 pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Network, Failure> {
+    if atlas.is_some_and(|atlas| atlas.recipe.weights_sha256.is_empty()) {
+        let text = "the atlas does not say which weights made it; these are taken for them";
+        output::error_line("note", text);
+    }
+    load_quietly(args, atlas)
+}
+
+/// The same without a word, for where a screen is drawn.
+pub(super) fn load_quietly(
+    args: &TestedNetworkArgs,
+    atlas: Option<&Atlas>,
+) -> Result<Network, Failure> {
     let recorded = atlas.map(|atlas| &atlas.recipe);
     // An ONNX file is network and weights in one, so it may be given as either.
     let onnx = args.weights.as_ref();
@@ -96,19 +110,19 @@ pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Ne
         _ => failure,
     })?;
     let network = loaded.network;
-    if let Some(recipe) = recorded {
-        if recipe.weights_sha256.is_empty() {
-            let text = "the atlas does not say which weights made it; these are taken for them";
-            output::error_line("note", text);
-        } else if recipe.weights_sha256 != network.weights_sha256 {
-            let short = |hash: &str| hash.chars().take(12).collect::<String>();
-            return Err(Failure::failed(format!(
-                "these are not the weights that made the atlas ({} instead of {})",
-                short(&network.weights_sha256),
-                short(&recipe.weights_sha256)
-            ))
-            .hint("cells belong to one network; claims about another are what `atlascope retest` is for"));
-        }
+    if let Some(recipe) = recorded
+        && !recipe.weights_sha256.is_empty()
+        && recipe.weights_sha256 != network.weights_sha256
+    {
+        let short = |hash: &str| hash.chars().take(12).collect::<String>();
+        return Err(Failure::failed(format!(
+            "these are not the weights that made the atlas ({} instead of {})",
+            short(&network.weights_sha256),
+            short(&recipe.weights_sha256)
+        ))
+        .hint(
+            "cells belong to one network; claims about another are what `atlascope retest` is for",
+        ));
     }
     Ok(network)
 }

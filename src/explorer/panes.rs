@@ -131,7 +131,7 @@ impl Panes {
 
 impl Side {
     fn of(area: Rect, cell_pixels: (u16, u16), wanted: Wanted) -> Side {
-        let side = Side::without_exemplars(area, cell_pixels, wanted.icon);
+        let side = Side::without_exemplars(area, cell_pixels, wanted);
         // The text keeps what it needs for a class or two and the labels.
         let rows = match side.text.height {
             ..12 => 0,
@@ -188,7 +188,7 @@ impl Side {
         (0..n).map(rect).collect()
     }
 
-    fn without_exemplars(area: Rect, cell_pixels: (u16, u16), with_icon: bool) -> Side {
+    fn without_exemplars(area: Rect, cell_pixels: (u16, u16), wanted: Wanted) -> Side {
         let (pw, ph) = (
             u32::from(cell_pixels.0.max(1)),
             u32::from(cell_pixels.1.max(1)),
@@ -204,9 +204,15 @@ impl Side {
                 exemplars: none,
             };
         }
-        let most_rows = u32::from(area.height * 2 / 5);
-        if !with_icon {
-            let rows = (area.width / 2).min(area.height * 2 / 5);
+        // What tests found out takes more room than what a cell has to say.
+        let most = if wanted.list {
+            area.height / 4
+        } else {
+            area.height * 2 / 5
+        };
+        let most_rows = u32::from(most);
+        if !wanted.icon {
+            let rows = (area.width / 2).min(most);
             let minimap = Rect::new(area.x, area.y, rows * 2, rows);
             return Side::with_text_below(area, none, minimap, rows);
         }

@@ -163,8 +163,14 @@ impl Board {
     /// Finds the candidates of all records anew, after another atlas or a restored session.
     pub fn recognise(&mut self, atlas: &Atlas) {
         self.known.clear();
+        let paths = atlas.images.path.iter().zip(0..);
+        let images: HashMap<&str, u32> = if self.records.is_empty() {
+            HashMap::new()
+        } else {
+            paths.map(|(path, idx)| (path.as_str(), idx)).collect()
+        };
         for (at, record) in self.records.iter_mut().enumerate() {
-            record.id = records::recognised(atlas, &record.claim.subject);
+            record.id = records::recognised(atlas, &images, &record.claim.subject);
             if let Some(id) = record.id {
                 self.known.insert(id, at);
             }

@@ -1,7 +1,7 @@
 //! What `patch` prints.
 
 use super::super::Failure;
-use super::super::args::PatchArgs;
+use super::super::args::{PatchArgs, TestedNetworkArgs};
 use super::Outcome;
 use crate::causal::tester::quoted;
 use crate::suspects::claim::{Estimate, SweepPoint, outcome};
@@ -93,13 +93,22 @@ fn chart(points: &[SweepPoint]) -> String {
 /// How the command of a claim begins: atlas, network and photographs; the same whatever the output.
 pub(super) fn beginning(args: &PatchArgs) -> String {
     let mut text = "atlascope patch".to_owned();
+    if let Some(atlas) = &args.atlas {
+        let _ = write!(text, " {}", quoted(&atlas.display().to_string()));
+    }
+    text.push_str(&network_flags(&args.network));
+    for folder in &args.images {
+        let _ = write!(text, " --images {}", quoted(&folder.display().to_string()));
+    }
+    text
+}
+
+/// The flags that name a network again.
+pub(in crate::cli) fn network_flags(network: &TestedNetworkArgs) -> String {
+    let mut text = String::new();
     let mut add = |flag: &str, value: &str| {
         let _ = write!(text, " {flag}{}", quoted(value));
     };
-    if let Some(atlas) = &args.atlas {
-        add("", &atlas.display().to_string());
-    }
-    let network = &args.network;
     if let Some(name) = &network.network {
         add("--network ", name);
     }
@@ -125,9 +134,6 @@ pub(super) fn beginning(args: &PatchArgs) -> String {
         if let Some([a, b, c]) = three {
             add(flag, &format!("{a},{b},{c}"));
         }
-    }
-    for folder in &args.images {
-        add("--images ", &folder.display().to_string());
     }
     text
 }

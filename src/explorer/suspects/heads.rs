@@ -180,6 +180,7 @@ pub(super) fn text(board: &Board, atlas: &Atlas, head: Head, row: Row) -> String
             verdict_word(claim).to_owned()
         }
         Head::Judgement => judgement_word(board, row).to_owned(),
+        Head::Q if number(board, head, row).is_some_and(|q| q < 0.0005) => "<.001".to_owned(),
         Head::Score | Head::Q | Head::Column(_) => {
             number(board, head, row).map_or("–".to_owned(), brief)
         }

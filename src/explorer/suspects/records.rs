@@ -9,8 +9,10 @@ use crate::suspects::claim::{
     Claim, Estimate, Judgement, Outcome, Provenance, Shown, Subject, outcome,
 };
 use crate::suspects::{Candidate, Kind, Place};
+use std::collections::HashMap;
 
-/// A candidate without its numbers: the same in every list of one atlas.
+/// A candidate without its numbers: the same in every list of one atlas. Several features of a class may lie in one
+/// cell; their exemplars tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id {
     kind: Kind,
@@ -19,6 +21,7 @@ pub struct Id {
     class: ClassId,
     other: Option<ClassId>,
     component: Option<u16>,
+    exemplars: u64,
 }
 
 /// Which candidate it is.
@@ -30,7 +33,16 @@ pub fn id_of(candidate: &Candidate) -> Id {
         class: candidate.class,
         other: candidate.other,
         component: candidate.component,
+        exemplars: fingerprint(candidate.exemplars.iter().map(|e| (e.image, e.row, e.col))),
     }
+}
+
+/// A number of exemplars and their order.
+fn fingerprint(exemplars: impl Iterator<Item = (u32, u16, u16)>) -> u64 {
+    let word = |(image, row, col)| u64::from(image) << 32 | u64::from(row) << 16 | u64::from(col);
+    exemplars.map(word).fold(0, |hash: u64, word| {
+        (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
 }
 
 /// What was found out about one candidate or picture.
@@ -212,7 +224,11 @@ fn claim(atlas: &Atlas, subject: Subject, size: u32) -> Claim {
 }
 
 /// The candidate that a claim is about, if the atlas has its cell and classes.
-pub(super) fn recognised(atlas: &Atlas, subject: &Subject) -> Option<Id> {
+pub(super) fn recognised(
+    atlas: &Atlas,
+    images: &HashMap<&str, u32>,
+    subject: &Subject,
+) -> Option<Id> {
     let class = |id: &String| {
         let found = atlas.classes.iter().position(|class| class.id == *id);
         found.map(|class| class as ClassId)
@@ -224,6 +240,9 @@ pub(super) fn recognised(atlas: &Atlas, subject: &Subject) -> Option<Id> {
         .iter()
         .find(|level| level.grid == link.grid)?;
     level.cell_at(link.row, link.col)?;
+    let shown = |shown: &Shown| Some((*images.get(shown.image.as_str())?, shown.row, shown.col));
+    let exemplars: Option<Vec<_>> = subject.exemplars.iter().map(shown).collect();
+    let exemplars = exemplars?;
     let other = match &subject.other {
         Some(id) => Some(class(id)?),
         None => None,
@@ -239,6 +258,7 @@ pub(super) fn recognised(atlas: &Atlas, subject: &Subject) -> Option<Id> {
         class: class(&subject.class)?,
         other,
         component: subject.component,
+        exemplars: fingerprint(exemplars.into_iter()),
     })
 }
 

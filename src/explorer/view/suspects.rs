@@ -191,7 +191,8 @@ fn nothing(state: &State) -> String {
 fn columns_of(head: Head) -> u16 {
     match head {
         Head::Rank => 4,
-        Head::Kind | Head::Class | Head::Verdict | Head::Judgement => CLASS,
+        Head::Kind => 9,
+        Head::Class | Head::Verdict | Head::Judgement => CLASS,
         Head::Cell | Head::Score => 6,
         Head::Q => 5,
         Head::Column(_) => width(head.title()).max(6) + 1,

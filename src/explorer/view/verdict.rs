@@ -11,8 +11,10 @@ use crate::suspects::claim::{Estimate, Judgement, SweepPoint};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// Rows of the chart of a sweep, without its scale.
-const CHART: u16 = 5;
+/// Rows of the chart of a sweep, without its heading and scale.
+const CHART: (u16, u16) = (3, 6);
+/// Lines of the chart beside these.
+const AROUND: u16 = 3;
 
 /// The parts of the pane below the icon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +39,8 @@ fn parts(state: &State, side: &Side) -> Parts {
     let rows = match all.height {
         _ if !pictures => 0,
         ..14 => 0,
-        14..20 => 5,
-        20..28 => 7,
+        14..28 => 5,
+        28..36 => 7,
         _ => 10,
     };
     let heading = u16::from(rows > 0);
@@ -288,8 +290,8 @@ fn tested(state: &State, theme: &Theme, record: &Record, sheet: &mut Sheet<'_>) 
     }
     sheet.skip(u16::from(sheet.area.height > 12));
     estimates(theme, &claim.estimates, running, sheet);
-    if !claim.sweep.is_empty() && sheet.area.height >= CHART + 4 {
-        sheet.skip(u16::from(sheet.area.height > CHART + 5));
+    if !claim.sweep.is_empty() && sheet.area.height >= CHART.0 + AROUND {
+        sheet.skip(u16::from(sheet.area.height > CHART.1 + AROUND));
         chart(theme, &claim.sweep, sheet);
     }
 }
@@ -360,13 +362,14 @@ fn chart(theme: &Theme, points: &[SweepPoint], sheet: &mut Sheet<'_>) {
         theme.faint,
     );
     let area = sheet.area;
+    let rows = (area.height.saturating_sub(AROUND - 1)).clamp(CHART.0, CHART.1);
     let step = (area.width / 9).clamp(2, 5);
     let column = |at: usize| area.x + at as u16 * step;
     for (at, point) in points.iter().enumerate() {
-        let height = |v: f32| (v.max(0.0) / most * f32::from(8 * CHART)).round() as u16;
+        let height = |v: f32| (v.max(0.0) / most * f32::from(8 * rows)).round() as u16;
         let (bar, controls) = (height(point.delta), height(point.controls));
-        for row in 0..CHART {
-            let y = area.y + CHART - 1 - row;
+        for row in 0..rows {
+            let y = area.y + rows - 1 - row;
             let eighths = bar.saturating_sub(8 * row).min(8);
             let text = EIGHTHS[usize::from(eighths)].repeat(usize::from(step - 1));
             put(sheet.buf, area, (column(at), y), &text, theme.plus);
@@ -376,7 +379,7 @@ fn chart(theme: &Theme, points: &[SweepPoint], sheet: &mut Sheet<'_>) {
             }
         }
     }
-    sheet.skip(CHART);
+    sheet.skip(rows);
     let mut row = |name: &str, of: &dyn Fn(&SweepPoint) -> String| {
         let area = sheet.area;
         for (at, point) in points.iter().enumerate() {
