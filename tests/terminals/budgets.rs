@@ -57,7 +57,7 @@ fn a_level_that_is_one_picture_moves_by_one_command() {
     let folder = tempfile::tempdir().unwrap();
     let (_, path) = sample(folder.path());
     let terminal = explore(&path, Personality::Kitty, (80, 16));
-    terminal.send("Zs");
+    terminal.send("ZS");
     terminal.send("jjjjjjjjjjjjkkkkkkkkkkkk");
     terminal.wait_quiet(QUIET);
     let costs = steps(&terminal, "jjjjjjjj");
