@@ -206,11 +206,11 @@ fn bytes_one_image(atlases: &Atlases) {
     let args = ["explore", &link, "--no-session"];
     let terminal = Terminal::start_over(&args, &[], Personality::Kitty, (80, 16), None);
     ready(&terminal);
-    terminal.send("s");
+    terminal.send("S");
     walk(&terminal);
     let costs = steps(&terminal, "jjjjjjjjkkkkkkkkjjjjjjjj");
     print_pans("kitty, one image, without the side pane", &costs);
-    terminal.send("s");
+    terminal.send("S");
     walk(&terminal);
     let costs = steps(&terminal, "jjjjjjjjkkkkkkkkjjjjjjjj");
     print_pans("kitty, one image, with the side pane", &costs);
