@@ -15,7 +15,7 @@ use crate::causal::paste::{self, At, Paste, Piece};
 use crate::causal::pixels::{self, Corner};
 use crate::causal::sheet::{self, Pair};
 use crate::causal::tester::{self, NetworkTester, Options, When};
-use crate::causal::{Album, Lab};
+use crate::causal::{Album, Lab, told};
 use crate::images;
 use crate::network::Network;
 use crate::suspects::claim::{Claim, Judgement, Method, Subject, Tester as _, verdict};
@@ -297,7 +297,7 @@ fn of_picture(
     let pasted = paste::paste(&mut lab, &paste, &mut |_| ControlFlow::Continue(()))
         .map_err(|error| moved(error.to_string()))?;
     let subject = picture_subject(&lab, target, path);
-    let mut provenance = tester::provenance(&lab, &options);
+    let mut provenance = told::provenance(&lab, &options);
     provenance.ratio = Some(args.ratio.unwrap_or(PICTURE_RATIO));
     let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
     let mut estimate = pasted.estimate;
@@ -322,7 +322,7 @@ fn of_picture(
         ratio: claim.provenance.ratio,
         ..options
     };
-    claim.provenance.command = tester::command(&tell::beginning(args), &claim, &options);
+    claim.provenance.command = told::command(&tell::beginning(args), &claim, &options);
     judge(args, &mut claim);
     notes.extend(skipped(&lab));
     Ok(Outcome {

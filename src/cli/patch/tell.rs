@@ -3,7 +3,7 @@
 use super::super::Failure;
 use super::super::args::{PatchArgs, TestedNetworkArgs};
 use super::Outcome;
-use crate::causal::tester::quoted;
+use crate::causal::told::quoted;
 use crate::suspects::claim::{Estimate, SweepPoint, outcome};
 use image::RgbImage;
 use serde_json::{Map, Value};
