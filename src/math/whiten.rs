@@ -126,7 +126,7 @@ mod tests {
     use crate::math::Rng;
 
     #[test]
-    fn whitened_rows_have_a_unit_covariance() {
+    fn a_whitened_covariance_is_the_unit_matrix() {
         let mut rng = Rng::new(6);
         // More than two blocks, the last one not full.
         let (n, depth) = (900, 150);
@@ -135,14 +135,16 @@ mod tests {
         let covariance = gram(&rows.view()) / n as f32;
         let expected = rows.t().dot(&rows) / n as f32;
         assert!((&covariance - &expected).iter().all(|d| d.abs() < 1e-2));
-        let whitener = whitener(&covariance, 1e-6);
-        let white = rows.dot(&whitener.inverse.t());
-        let unit = white.t().dot(&white) / n as f32;
+        let whitener = whitener(&covariance, 0.05);
+        let mut regular = covariance.clone();
+        let ridge = 0.05 * covariance.diag().mean().unwrap();
+        regular.diag_mut().map_inplace(|v| *v += ridge);
+        let unit = whitener.inverse.dot(&regular).dot(&whitener.inverse.t());
         let worst = (unit - Array2::<f32>::eye(depth)).fold(0.0_f32, |m, d| m.max(d.abs()));
-        assert!(worst < 0.02, "{worst}");
+        assert!(worst < 1e-3, "{worst}");
         let product = whitener.lower.dot(&whitener.inverse);
         let worst = (product - Array2::<f32>::eye(depth)).fold(0.0_f32, |m, d| m.max(d.abs()));
-        assert!(worst < 1e-2, "{worst}");
+        assert!(worst < 1e-3, "{worst}");
     }
 
     #[test]

@@ -27,11 +27,17 @@ fn place(candidate: &Candidate) -> (usize, u32, u32, u16) {
     (candidate.layer, cell.row, cell.col, candidate.class)
 }
 
-/// By falling score; equal scores by place, so that the order is always the same.
+/// Reported at this false discovery rate.
+const REPORTED: f32 = 0.05;
+
+/// What permuted labels do not explain first, each part by falling score; equal scores by place, so that the order is
+/// always the same.
 pub(super) fn sort(candidates: &mut [Candidate]) {
+    let chance = |candidate: &Candidate| candidate.q.is_some_and(|q| q > REPORTED);
     candidates.sort_by(|a, b| {
         let by_score = b.score.total_cmp(&a.score);
-        by_score.then_with(|| place(a).cmp(&place(b)))
+        let by_chance = chance(a).cmp(&chance(b)).then(by_score);
+        by_chance.then_with(|| place(a).cmp(&place(b)))
     });
 }
 

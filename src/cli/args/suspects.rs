@@ -8,6 +8,7 @@ use std::path::PathBuf;
 /// Two kinds stand in one list, in turn: cells of the map, and class-wise neural principal components, which need a
 /// network that ends in a mean over positions and one linear map. A candidate says that a feature goes with a class
 /// in these images. Whether the network uses it is for a test to show, whether it should is for you to decide.
+/// What labels permuted among confusable classes explain (q above 0.05) comes after the rest.
 /// Images count for the class of their label, or of their prediction where fewer than half have a label.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
