@@ -24,6 +24,7 @@ pub mod sheet;
 pub mod statistics;
 pub mod sweep;
 pub mod tester;
+pub mod told;
 pub mod transfer;
 
 pub use album::Album;

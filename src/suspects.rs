@@ -105,6 +105,8 @@ pub struct Suspects {
     pub missing: Vec<Missing>,
     /// Classes with images, but fewer than [`MIN_IMAGES`], which are not searched.
     pub too_small: Vec<ClassId>,
+    /// Share of the labels that the network predicts, 0..=1; none where classes are not from labels.
+    pub agreement: Option<f32>,
     /// How many pairs of a feature and a class were tested, which is what the false discovery rates count with.
     pub n_tested: usize,
 }
@@ -223,6 +225,7 @@ fn about(context: &Context<'_>) -> Suspects {
         candidates: Vec::new(),
         missing: missing.collect(),
         too_small: too_small.map(|(class, _)| class).collect(),
+        agreement: context.agreement(),
         n_tested: 0,
     }
 }

@@ -52,7 +52,7 @@ fn plant(atlas: &mut Atlas, class: usize, images: &[usize]) {
     let mut cosines = values(&head.position_cosines);
     let mut norms = values(&head.position_norms);
     for &image in images {
-        for position in [0, 1, 7, 8] {
+        for position in [0, 1, 14, 15] {
             head.position_clusters[(image, position)] = cluster;
             cosines[(image, position)] = 0.99;
             norms[(image, position)] = feature.dot(&feature).sqrt();
@@ -93,7 +93,10 @@ fn a_planted_feature_comes_first_and_a_decoy_does_not() {
     plant(&mut atlas, 2, &shortcut);
     plant(&mut atlas, 4, &decoy);
     let found = suspects::find(&atlas);
-    assert_eq!(found.evidence, Evidence::Labels);
+    assert_eq!(
+        (found.evidence, found.agreement),
+        (Evidence::Labels, Some(1.0))
+    );
     let (shortcut, decoy): (HashSet<usize>, HashSet<usize>) =
         (shortcut.into_iter().collect(), decoy.into_iter().collect());
     let of_shortcut = |candidate: &&Candidate| candidate.class == 2 && shows(candidate, &shortcut);
@@ -207,7 +210,10 @@ fn what_an_atlas_lacks_is_said() {
     // Predictions alone: nothing to compare them with.
     atlas.images.label.fill(None);
     let found = suspects::find(&atlas);
-    assert_eq!(found.evidence, Evidence::Predictions);
+    assert_eq!(
+        (found.evidence, found.agreement),
+        (Evidence::Predictions, None)
+    );
     assert!(!found.candidates.is_empty());
     assert!(
         found
@@ -262,6 +268,7 @@ fn a_cell_of_two_unlike_classes_and_cells_between_two() {
     let head = atlas.head.as_mut().unwrap();
     let row = head.weights.row(1).to_owned();
     head.weights.row_mut(2).assign(&row);
+    head.weights.row_mut(4).assign(&row.mapv(|w| -w));
     let found = suspects::multi_use(&atlas);
     let first = &found.candidates[0];
     assert_eq!(

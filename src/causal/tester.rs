@@ -5,13 +5,15 @@ use super::lab::Lab;
 use super::paste::{self, At, Paste, Pasted, Piece};
 use super::pixels;
 use super::sheet;
+use super::sweep::{self, RATIOS};
+use super::told::{command, provenance};
 use super::transfer::{self, Transfer};
 use super::{Album, CausalError, Result};
 use crate::atlas::{Atlas, ClassId, LayerAtlas, Level};
 use crate::math::rng::Rng;
-use crate::network::{Layer, Network, Resize};
+use crate::network::{Layer, Network};
 use crate::suspects::claim::{
-    Claim, Estimate, FEWEST, Method, Outcome, Provenance, Shown, Subject, verdict,
+    Claim, Estimate, FEWEST, Method, Outcome, Shown, Subject, SweepPoint, verdict,
 };
 use crate::suspects::{Candidate, Exemplar, Kind, Place};
 use std::collections::{BTreeSet, HashSet};
@@ -43,6 +45,8 @@ pub struct Options {
     pub ablate: bool,
     /// Whether to try what fills a picture: when the paste shows nothing, always, never.
     pub transfer: When,
+    /// Whether to try all sizes and corners behind the verdict.
+    pub sweep: bool,
 }
 
 /// When something is done.
@@ -66,6 +70,7 @@ impl Default for Options {
             early: true,
             ablate: true,
             transfer: When::Needed,
+            sweep: false,
         }
     }
 }
@@ -178,6 +183,7 @@ pub struct NetworkTester {
     open: Open,
     folders: Vec<PathBuf>,
     options: Options,
+    command: String,
     atlas: Option<Arc<Atlas>>,
     lab: Option<Lab>,
     ablator: Ablator,
@@ -200,11 +206,18 @@ impl NetworkTester {
             open,
             folders,
             options,
+            command: "atlascope patch ATLAS".to_owned(),
             atlas: None,
             lab: None,
             ablator: Ablator::default(),
             last: None,
         }
+    }
+
+    /// How the commands in claims begin: the program, the atlas, the network, the photographs.
+    #[must_use]
+    pub fn with_command(self, command: String) -> Self {
+        Self { command, ..self }
     }
 
     /// The bench, once the network is open.
@@ -259,7 +272,8 @@ impl crate::suspects::claim::Tester for NetworkTester {
             options,
         };
         let tested = test.run(lab, &mut self.ablator, tell);
-        let (claim, last) = tested.map_err(|error| error.to_string())?;
+        let (mut claim, last) = tested.map_err(|error| error.to_string())?;
+        claim.provenance.command = command(&self.command, &claim, &options);
         self.last = Some(last);
         Ok(claim)
     }
@@ -290,14 +304,19 @@ impl Test<'_> {
         let pasted = paste::paste(lab, &paste, tell)?;
         let mut stopped = !pasted.estimate.done;
         estimates.push(pasted.estimate);
+        let mut left_out = Vec::new();
+        let mut cannot = |method: Method, error: &CausalError| {
+            // The other tests remain.
+            left_out.push(format!("{}: {error}", method.name()));
+        };
         if options.ablate && !stopped {
-            let ablated = self
-                .ablation(lab, &layer)
-                .and_then(|a| ablator.ablate(lab, &a));
-            // Where the layer cannot be ablated the other tests remain.
-            if let Ok(estimate) = ablated {
-                stopped = tell(&estimate).is_break();
-                estimates.push(estimate);
+            let ablated = self.ablation(lab, &layer);
+            match ablated.and_then(|ablation| ablator.ablate(lab, &ablation)) {
+                Ok(estimate) => {
+                    stopped = tell(&estimate).is_break();
+                    estimates.push(estimate);
+                }
+                Err(error) => cannot(Method::Ablate, &error),
             }
         }
         let shown = pasted.estimate.outcome() == Outcome::Used;
@@ -306,35 +325,38 @@ impl Test<'_> {
             When::Needed => !shown,
             When::Always => true,
         };
-        if wanted
-            && !stopped
-            && let Ok(transfer) = self.transfer(&paste)
-        {
-            for method in transfer::METHODS {
-                if stopped {
-                    break;
+        let groups = self.transfer(&paste)?;
+        for method in transfer::METHODS.into_iter().filter(|_| wanted) {
+            if stopped {
+                break;
+            }
+            match transfer::transfer(lab, &groups, method, tell) {
+                Ok(estimate) => {
+                    stopped = !estimate.done;
+                    estimates.push(estimate);
                 }
-                let estimate = transfer::transfer(lab, &transfer, method, tell)?;
-                stopped = !estimate.done;
-                estimates.push(estimate);
+                Err(error) => cannot(method, &error),
             }
         }
-        let mut about = subject(lab, atlas, candidate, &layer)?;
-        if let Ok(groups) = self.transfer(&paste) {
-            let paths = |images: &[u32]| {
-                let paths = images.iter().map(|&idx| lab.album().path(idx).to_owned());
-                paths.collect()
-            };
-            about.with = paths(&groups.with);
-            about.without = paths(&groups.without);
+        let mut swept = Vec::new();
+        if options.sweep && !stopped {
+            swept = behind(lab, &paste, &pasted, &mut estimates[0], tell)?;
         }
+        let mut about = subject(lab, atlas, candidate, &layer)?;
+        let paths = |images: &[u32]| {
+            let paths = images.iter().map(|&idx| lab.album().path(idx).to_owned());
+            paths.collect()
+        };
+        about.with = paths(&groups.with);
+        about.without = paths(&groups.without);
         let pairs = sheet::pairs(lab, &paste, &pasted.trials, PAIRS)?;
         let claim = Claim {
             subject: about,
             pairs: pairs.iter().map(|pair| pair.told(lab)).collect(),
             verdict: verdict(&estimates),
             estimates,
-            sweep: Vec::new(),
+            left_out,
+            sweep: swept,
             judgement: crate::suspects::claim::Judgement::default(),
             note: String::new(),
             provenance: provenance(lab, &options),
@@ -400,6 +422,27 @@ impl Test<'_> {
             early: paste.early,
         })
     }
+}
+
+/// The sweep on the backgrounds of a paste; its best flips go into the paste's estimate, which is told at every size.
+///
+/// # Errors
+/// Those of the network.
+pub fn behind(
+    lab: &mut Lab,
+    paste: &Paste,
+    pasted: &Pasted,
+    estimate: &mut Estimate,
+    tell: &mut dyn FnMut(&Estimate) -> ControlFlow<()>,
+) -> Result<Vec<SweepPoint>> {
+    let same = Paste {
+        n: pasted.trials.len(),
+        ..paste.clone()
+    };
+    let swept = sweep::sweep(lab, &same, &RATIOS, &mut |_| tell(estimate))?;
+    estimate.best_flips = Some(swept.best);
+    let _ = tell(estimate);
+    Ok(swept.points)
 }
 
 fn layer_of(lab: &Lab, atlas: &Atlas, candidate: &Candidate) -> Result<Layer> {
@@ -513,25 +556,4 @@ fn subject(lab: &mut Lab, atlas: &Atlas, candidate: &Candidate, layer: &Layer) -
         with: Vec::new(),
         without: Vec::new(),
     })
-}
-
-/// What a claim was measured with; the command is the caller's to tell.
-pub fn provenance(lab: &Lab, options: &Options) -> Provenance {
-    let input = lab.network().input;
-    let resize = match input.resize {
-        Resize::Warp => "warp".to_owned(),
-        Resize::WarpCrop { via } => format!("warp:{via}"),
-        Resize::Crop { via } => format!("crop:{via}"),
-    };
-    Provenance {
-        network: lab.network().name.clone(),
-        weights_sha256: lab.network().weights_sha256.clone(),
-        size: input.size as u32,
-        resize,
-        seed: options.seed,
-        backgrounds: options.n as u32,
-        ratio: options.ratio,
-        at: options.at.name().to_owned(),
-        command: String::new(),
-    }
 }

@@ -11,12 +11,13 @@
 //! - *spectrum*: the ratio of the mean amplitude spectra, with the background's own phase (Yang and Soatto 2020, "FDA:
 //!   Fourier domain adaptation").
 //!
-//! The control is the same transfer learned from two groups of images *without* the feature, of the same sizes.
+//! The controls are the same transfer learned from random halves of the images *without* the feature.
 
 use super::lab::{Lab, Logits, centred};
 use super::paste::{Trial, estimate};
 use super::{CausalError, Result};
 use crate::atlas::ClassId;
+use crate::math::rng::Rng;
 use crate::suspects::claim::{Estimate, FEWEST, Method};
 use image::RgbImage;
 use std::collections::HashSet;
@@ -26,6 +27,11 @@ use std::sync::Arc;
 mod colour;
 mod difference;
 mod spectrum;
+
+/// Control transfers.
+const SPLITS: usize = 5;
+/// The 97.5 % quantile of Student's t with one degree of freedom less than there are splits.
+const SPLITS_T: f32 = 2.776;
 
 /// What is tried, in this order.
 pub const METHODS: [Method; 3] = [Method::Colour, Method::Difference, Method::Spectrum];
@@ -76,9 +82,7 @@ pub fn transfer(
         needed,
     )?;
     let learned = learn(method, &with, &without);
-    // The control's groups are as large as they can be without sharing an image.
-    let half = (without.len() / 2).min(with.len());
-    let control = learn(method, &without[..half], &without[half..]);
+    let controls = splits(lab.seed(), method, &without, with.len());
     let mut seen: HashSet<u32> = transfer.with.iter().copied().collect();
     seen.extend(&transfer.without);
     let backgrounds = lab.backgrounds(&transfer.avoid, &seen, transfer.n)?;
@@ -91,32 +95,67 @@ pub fn transfer(
         let clean = lab.clean(some)?;
         let squares: Vec<Arc<RgbImage>> = lab.squares(some).into_iter().flatten().collect();
         let changed = applied(lab, learned.as_ref(), &squares)?;
-        let controls = applied(lab, control.as_ref(), &squares)?;
-        let rows = some
-            .iter()
-            .zip(clean)
-            .zip(changed.into_iter().zip(controls));
-        trials.extend(
-            rows.filter_map(|((&background, clean), (changed, control))| {
-                Some(Trial {
+        let mut others = Vec::with_capacity(controls.len());
+        for control in &controls {
+            others.push(applied(lab, control.as_ref(), &squares)?);
+        }
+        for (at, &background) in some.iter().enumerate() {
+            if let (Some(clean), Some(changed)) = (clean[at].clone(), changed.get(at)) {
+                trials.push(Trial {
                     background,
                     pieces: vec![0],
-                    clean: clean?,
-                    pasted: vec![changed],
-                    controls: vec![control],
+                    clean,
+                    pasted: vec![changed.clone()],
+                    controls: others.iter().map(|other| other[at].clone()).collect(),
                     noise: None,
-                })
-            }),
-        );
-        let so_far = estimate(method, transfer.target, &trials, lab.seed());
-        stopped = tell(&so_far).is_break();
+                });
+            }
+        }
+        stopped = tell(&widened(method, transfer.target, &trials, lab.seed())).is_break();
     }
-    let mut estimate = estimate(method, transfer.target, &trials, lab.seed());
+    let mut estimate = widened(method, transfer.target, &trials, lab.seed());
     estimate.done = !stopped;
     if estimate.done {
         let _ = tell(&estimate);
     }
     Ok(estimate)
+}
+
+/// What tells random halves of the images without the feature apart, each from groups as large as they can be without
+/// sharing an image.
+fn splits(seed: u64, method: Method, without: &[Arc<RgbImage>], n: usize) -> Vec<Box<dyn Change>> {
+    let mut rng = Rng::stream(seed, 0x5911);
+    let half = (without.len() / 2).min(n);
+    let split = |_| {
+        let mut order = without.to_vec();
+        rng.shuffle(&mut order);
+        learn(method, &order[..half], &order[half..])
+    };
+    (0..SPLITS).map(split).collect()
+}
+
+/// An estimate whose contrast also holds what varies from one learned change to another, as the splits show it: the
+/// backgrounds all share one change, so resampling them does not.
+fn widened(method: Method, target: ClassId, trials: &[Trial], seed: u64) -> Estimate {
+    let mut estimate = estimate(method, target, trials, seed);
+    let of_split = |split: usize| {
+        let changes = trials.iter().filter_map(|trial| {
+            Some(centred(trial.controls.get(split)?, target) - centred(&trial.clean, target))
+        });
+        changes.sum::<f32>() / trials.len().max(1) as f32
+    };
+    let means: Vec<f32> = (0..SPLITS).map(of_split).collect();
+    let middle = means.iter().sum::<f32>() / SPLITS as f32;
+    let squares: f32 = means.iter().map(|mean| (mean - middle).powi(2)).sum();
+    let spread = (squares / (SPLITS - 1) as f32).sqrt();
+    let between = SPLITS_T * spread * (1.0 + 1.0 / SPLITS as f32).sqrt();
+    let centre = estimate.delta - estimate.controls.delta;
+    let [low, high] = estimate.contrast;
+    estimate.contrast = [
+        (centre - (centre - low).hypot(between)).max(f32::MIN),
+        (centre + (high - centre).hypot(between)).min(f32::MAX),
+    ];
+    estimate
 }
 
 fn read(lab: &mut Lab, images: &[u32], what: &str, needed: usize) -> Result<Vec<Arc<RgbImage>>> {

@@ -103,6 +103,7 @@ impl NetworkExaminer {
             pairs: pairs.iter().map(|pair| pair.told(lab)).collect(),
             verdict: verdict(&[pasted.estimate]),
             estimates: vec![pasted.estimate],
+            left_out: Vec::new(),
             sweep: Vec::new(),
             judgement: Judgement::default(),
             note: String::new(),

@@ -4,21 +4,22 @@ pub(super) mod claims;
 mod tell;
 
 #[cfg(feature = "explore")]
-pub(super) use tell::{network_flags, quoted};
+pub(super) use crate::causal::tester::quoted;
+#[cfg(feature = "explore")]
+pub(super) use tell::network_flags;
 
 use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
 use super::{Failure, build, networks, open, output};
 use crate::atlas::{Atlas, ClassId, class_called};
-use crate::causal::paste::{self, At, Paste, Pasted, Piece};
+use crate::causal::paste::{self, At, Paste, Piece};
 use crate::causal::pixels::{self, Corner};
 use crate::causal::sheet::{self, Pair};
-use crate::causal::sweep::{self, RATIOS};
 use crate::causal::tester::{self, NetworkTester, Options, When};
-use crate::causal::{Album, Lab};
+use crate::causal::{Album, Lab, told};
 use crate::images;
 use crate::network::Network;
 use crate::suspects::claim::{Claim, Judgement, Method, Subject, Tester as _, verdict};
-use crate::suspects::{Candidate, Place};
+use crate::suspects::{self, Candidate, Kind, Place};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -141,6 +142,7 @@ fn options(args: &PatchArgs) -> Options {
         } else {
             When::Never
         },
+        sweep: args.sweep,
     }
 }
 
@@ -187,11 +189,12 @@ fn of_cell(
         row: cell.row,
         col: cell.col,
     };
-    let candidate = tester::candidate(atlas, layer_idx, place, class)?;
+    let candidate = listed(args, atlas, (layer_idx, place), class)?;
     let mut notes = notes(&Album::of_atlas(atlas, Vec::new()), Some(&candidate));
     let mut network = Some(network);
     let open = move |_: &Atlas| network.take().ok_or_else(|| "it is open".to_owned());
-    let mut tester = NetworkTester::new(Box::new(open), args.images.clone(), options(args));
+    let mut tester = NetworkTester::new(Box::new(open), args.images.clone(), options(args))
+        .with_command(tell::beginning(args));
     tester.atlas(Arc::new(atlas.clone()));
     let mut claim = tester
         .test(&candidate, &mut |_| ControlFlow::Continue(()))
@@ -200,12 +203,9 @@ fn of_cell(
         return Err(Failure::failed("nothing was pasted"));
     };
     let lab = tester.lab().map_err(moved)?;
-    let wished = format!(
-        "--cell {}",
-        claim.subject.cell.as_deref().unwrap_or_default()
-    );
-    finish(args, lab, (&paste, &pasted), &mut claim, &wished)?;
+    judge(args, &mut claim);
     notes.extend(skipped(lab));
+    notes.extend(claim.left_out.iter().cloned());
     let pairs = sheet::pairs(lab, &paste, &pasted.trials, PAIRS)?;
     Ok(Outcome {
         claim,
@@ -213,6 +213,30 @@ fn of_cell(
         pairs,
         notes,
     })
+}
+
+/// The candidate of the list for a cell or a component and a class; else the cell with its own exemplars.
+fn listed(
+    args: &PatchArgs,
+    atlas: &Atlas,
+    (layer, cell): (usize, Place),
+    class: ClassId,
+) -> Result<Candidate, Failure> {
+    let all = suspects::find(atlas).candidates;
+    let of_class = all.into_iter().filter(|c| c.class == class);
+    if args.component.is_some() {
+        let mut of_kind = of_class.filter(|c| c.kind == Kind::Component);
+        let found = of_kind.find(|c| c.component == args.component);
+        return found.ok_or_else(|| {
+            Failure::usage("the list has no such component of that class")
+                .hint("`atlascope suspects ATLAS --kind component` lists them")
+        });
+    }
+    let mut of_kind = of_class.filter(|c| c.kind == Kind::Cell);
+    match of_kind.find(|c| (c.layer, c.cell) == (layer, cell)) {
+        Some(candidate) => Ok(candidate),
+        None => Ok(tester::candidate(atlas, layer, cell, class)?),
+    }
 }
 
 fn of_picture(
@@ -265,21 +289,33 @@ fn of_picture(
     let pasted = paste::paste(&mut lab, &paste, &mut |_| ControlFlow::Continue(()))
         .map_err(|error| moved(error.to_string()))?;
     let subject = picture_subject(&lab, target, path);
-    let mut provenance = tester::provenance(&lab, &options);
+    let mut provenance = told::provenance(&lab, &options);
     provenance.ratio = Some(args.ratio.unwrap_or(PICTURE_RATIO));
     let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
+    let mut estimate = pasted.estimate;
+    let sweep = if options.sweep {
+        let go_on = &mut |_: &_| ControlFlow::Continue(());
+        tester::behind(&mut lab, &paste, &pasted, &mut estimate, go_on)?
+    } else {
+        Vec::new()
+    };
     let mut claim = Claim {
         subject,
         pairs: pairs.iter().map(|pair| pair.told(&lab)).collect(),
-        verdict: verdict(&[pasted.estimate]),
-        estimates: vec![pasted.estimate],
-        sweep: Vec::new(),
+        verdict: verdict(&[estimate]),
+        estimates: vec![estimate],
+        left_out: Vec::new(),
+        sweep,
         judgement: Judgement::default(),
         note: String::new(),
         provenance,
     };
-    let wished = format!("--patch {}", tell::quoted(&path.display().to_string()));
-    finish(args, &mut lab, (&paste, &pasted), &mut claim, &wished)?;
+    let options = Options {
+        ratio: claim.provenance.ratio,
+        ..options
+    };
+    claim.provenance.command = told::command(&tell::beginning(args), &claim, &options);
+    judge(args, &mut claim);
     notes.extend(skipped(&lab));
     Ok(Outcome {
         claim,
@@ -308,35 +344,14 @@ pub(super) fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subjec
     }
 }
 
-/// The sweep behind the verdict, the person's judgement, and the command.
-fn finish(
-    args: &PatchArgs,
-    lab: &mut Lab,
-    (paste, pasted): (&Paste, &Pasted),
-    claim: &mut Claim,
-    wished: &str,
-) -> Result<(), Failure> {
-    if args.sweep {
-        // All backgrounds of the verdict, no more.
-        let paste = Paste {
-            n: pasted.trials.len(),
-            ..paste.clone()
-        };
-        let swept = sweep::sweep(lab, &paste, &RATIOS, &mut |_| ControlFlow::Continue(()))?;
-        claim.sweep = swept.points;
-        if let Some(first) = claim.estimates.first_mut() {
-            first.best_flips = Some(swept.best);
-        }
-        claim.verdict = verdict(&claim.estimates);
-    }
+/// The person's judgement.
+fn judge(args: &PatchArgs, claim: &mut Claim) {
     claim.judgement = match args.judge {
         Some(JudgeArg::Core) => Judgement::Core,
         Some(JudgeArg::Shortcut) => Judgement::Shortcut,
         Some(JudgeArg::Unsure) | None => Judgement::Unsure,
     };
     claim.note = args.note.clone().unwrap_or_default();
-    claim.provenance.command = tell::command(args, &claim.subject, wished);
-    Ok(())
 }
 
 /// A failure of a test, with the way out when photographs are missing.

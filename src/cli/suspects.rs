@@ -13,6 +13,9 @@ const USUAL: &[&str] = &["attribution", "place_share", "presence", "alpha", "uni
 /// The usual ones where cells stand between two classes.
 const USUAL_PAIRS: &[&str] = &["attribution", "contrast", "reuse"];
 
+/// Labels that are predicted so rarely may be those of other outputs.
+const DOUBTFUL: f32 = 0.3;
+
 pub(super) fn run(args: &SuspectsArgs) -> Result<(), Failure> {
     if args.columns.as_ref().is_some_and(Vec::is_empty) {
         output::print(&definitions())?;
@@ -243,6 +246,14 @@ fn about(atlas: &Atlas, suspects: &Suspects) -> String {
         );
     }
     text.push('\n');
+    if let Some(agreement) = suspects.agreement.filter(|&share| share < DOUBTFUL) {
+        let _ = writeln!(
+            text,
+            "only {:.0} % of the labels are predicted: are the classes in the order of the outputs? `build --classes \
+             FILE` names them",
+            100.0 * agreement
+        );
+    }
     let small = &suspects.too_small;
     if !small.is_empty() {
         let names: Vec<String> = small

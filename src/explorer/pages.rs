@@ -11,13 +11,13 @@ use super::camera::{Camera, Projection};
 use super::pictures;
 use super::placement::{self, pixels_per_cell};
 use super::state::State;
-use crate::atlas::TILE_SIZE;
 use crate::graphics::page::Page;
 use crate::graphics::{PictureKey, Placement, Protocol, Source, Target};
 use ratatui::layout::Rect;
 use std::collections::HashMap;
 
-/// Pages are about so many pixels of the screen wide, at least.
+/// Pages are at most so many pixels wide, as long as one icon is not more: some 70 kB on the line, so that a key never
+/// waits long behind one.
 const PAGE_PIXELS: u32 = 256;
 /// A map of at most so many pixels is one page.
 const ONE_PAGE: u32 = 400 * 400;
@@ -31,8 +31,10 @@ const PAGE_ID: u32 = 20_000;
 const COARSE_ID: u32 = 30_000;
 /// Blocks further apart than this along an axis are never on one screen.
 const BLOCKS: u32 = 64;
-/// Coarse pages lie below everything.
-const COARSE_Z: i32 = -1;
+/// Coarse pages lie below the others, and none below the text: some terminals draw nothing there, and others leave old
+/// text standing.
+const COARSE_Z: i32 = 0;
+const PAGE_Z: i32 = 1;
 
 /// What the screen shows, and what the pages on it are made of.
 #[derive(Debug, Clone, Default)]
@@ -74,40 +76,24 @@ pub fn scene(state: &State, holds: &dyn Fn(PictureKey) -> bool) -> Scene {
         scene.placements.extend(pages);
     } else {
         scene.placements.extend(over);
-        scene.placements.extend(placement::tiles_in_view(state));
         scene.placements.extend(sheets);
     }
     scene
 }
 
-/// The pages, or tiles, of the blocks around the view.
+/// The pages of the blocks around the view.
 pub fn ahead(state: &State) -> Scene {
     let mut scene = Scene::default();
-    if !state.screen.has_pictures() || state.map_is_covered() {
+    if !state.screen.has_pictures() {
         return scene;
     }
-    let Some(mut wide) = state.projection() else {
-        return scene;
-    };
     if let Some(map) = Map::of(state) {
         let mut all = HashMap::new();
         let seen = map.in_view(state, &mut all);
         scene.placements = map.around(state, &mut scene.pages);
         let seen: Vec<PictureKey> = seen.iter().map(|p| p.picture).collect();
         scene.placements.retain(|p| !seen.contains(&p.picture));
-        return scene;
     }
-    let side = TILE_SIZE as u16;
-    let (columns, rows) = (wide.cell_columns * side, wide.cell_rows * side);
-    wide.camera.left -= i64::from(columns);
-    wide.camera.top -= i64::from(rows);
-    wide.pane = Rect::new(
-        0,
-        0,
-        wide.pane.width.saturating_add(2 * columns),
-        wide.pane.height.saturating_add(2 * rows),
-    );
-    scene.placements = placement::tiles_in(state, &wide);
     scene
 }
 
@@ -131,7 +117,7 @@ struct Map {
 }
 
 impl Map {
-    /// `None` when the stored tiles do: they are large enough on the screen, and nothing lies over them.
+    /// `None` when the map is not seen.
     fn of(state: &State) -> Option<Map> {
         if state.map_is_covered() {
             return None;
@@ -141,9 +127,7 @@ impl Map {
         let (cell_width, cell_height) = pixels_per_cell(state);
         let icon = u32::from(projection.cell_columns) * cell_width;
         let size = level.icons.size;
-        let tiles = placement::shows_tiles(state) && icon * TILE_SIZE >= PAGE_PIXELS;
-        let plain = state.tinting().is_none() && !state.display.outlines;
-        if size == 0 || (tiles && plain && state.screen.protocol == Protocol::Kitty) {
+        if size == 0 {
             return None;
         }
         // No more pixels than the icons have.
@@ -153,7 +137,8 @@ impl Map {
             cell_width
         };
         let height = ((width * cell_height + cell_width / 2) / cell_width).max(1);
-        let side = TILE_SIZE * PAGE_PIXELS.div_ceil(TILE_SIZE * icon.max(1));
+        let own = (width * u32::from(projection.cell_columns)).max(1);
+        let side = (PAGE_PIXELS / own).max(1);
         let whole =
             u32::from(width as u16 * projection.cell_columns).saturating_mul(projection.grid);
         let squares = if state.screen.protocol == Protocol::Placeholders {
@@ -172,7 +157,7 @@ impl Map {
             projection,
             cell_pixels: (width as u16, height as u16),
             first_id: PAGE_ID,
-            z: placement::ICON_Z,
+            z: PAGE_Z,
             characters: state.screen.protocol == Protocol::Placeholders,
         })
     }

@@ -5,6 +5,7 @@
 //! piece, names both colours at every change and writes spaces one by one; this one moves relatively where that is
 //! shorter, names only what changed, and erases runs of spaces. Nothing is written when nothing changed.
 
+use crate::graphics::placeholder::CHARACTER;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
@@ -92,7 +93,10 @@ impl<W: Write> Backend for Pen<W> {
             at: None,
             columns: self.columns,
         };
-        let mut content = content.peekable();
+        // Characters that stand for pictures have a colour of their own and lie beside text: all of one kind first.
+        let (pictures, text): (Vec<_>, Vec<_>) =
+            content.partition(|(_, _, cell)| cell.symbol().starts_with(CHARACTER));
+        let mut content = pictures.into_iter().chain(text).peekable();
         while let Some((x, y, cell)) = content.next() {
             let (look, symbol) = seen(cell);
             if symbol != " " || !look.erases() {
@@ -218,6 +222,11 @@ impl Line {
                 1 => self.out.push_str("\x1b[C"),
                 n => put!(self.out, "\x1b[{n}C"),
             },
+            // Downwards to the first column; never beyond the last row, so nothing scrolls.
+            Some((_, row)) if x == 0 && row < y && y - row <= 3 => {
+                self.out.push('\r');
+                (row..y).for_each(|_| self.out.push('\n'));
+            }
             _ => put!(self.out, "\x1b[{};{}H", u32::from(y) + 1, u32::from(x) + 1),
         }
         self.at = Some((x, y));

@@ -23,7 +23,7 @@ const TINT_ID: u32 = 3 << 24;
 const CURSOR_ID: u32 = 2;
 
 /// Stacking of icons, tints and the cursor.
-pub(super) const ICON_Z: i32 = 0;
+const ICON_Z: i32 = 0;
 const TINT_Z: i32 = 1;
 const CURSOR_Z: i32 = 2;
 
@@ -71,7 +71,7 @@ pub(super) fn on_sheet(state: &State, projection: &Projection) -> Vec<Placement>
 }
 
 /// True when icons are drawn as whole tiles, as they are stored.
-pub(super) fn shows_tiles(state: &State) -> bool {
+fn shows_tiles(state: &State) -> bool {
     let Some(projection) = state.projection() else {
         return false;
     };
@@ -79,25 +79,6 @@ pub(super) fn shows_tiles(state: &State) -> bool {
     let whole = !state.display.crop || width >= UNCROPPED;
     let alone = state.class_view.is_some() || state.arrangement.is_some() || state.display.labels;
     whole && !state.display.density_icons && !alone
-}
-
-/// The stored tiles in view, those near the cursor first.
-pub(super) fn tiles_in_view(state: &State) -> Vec<Placement> {
-    let Some(projection) = state.projection().filter(|_| !state.map_is_covered()) else {
-        return Vec::new();
-    };
-    let mut list = tiles_in(state, &projection);
-    nearest_first(state, &projection, &mut list);
-    list
-}
-
-/// The stored tiles seen through `projection`.
-pub(super) fn tiles_in(state: &State, projection: &Projection) -> Vec<Placement> {
-    let mut list = Vec::new();
-    if let Some(level) = state.level() {
-        tiles(state, level, projection, &mut list);
-    }
-    list
 }
 
 /// Pictures are sent in this order, so those around the cursor come first.

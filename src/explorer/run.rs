@@ -161,7 +161,7 @@ impl App<'_> {
             None
         };
         let next = match wanted {
-            Some(at) => Some(pace.wake_at(now).map_or(at, |free| free.max(at))),
+            Some(at) => Some(pace.wake_at(now).max(at)),
             // A fence that never comes is given up in the end.
             None => pace.deadline(),
         };

@@ -165,14 +165,11 @@ impl Pace {
         self.free_at(now).is_some_and(|free| free <= now)
     }
 
-    /// When something has to be done although nothing happens: the line is free again, an answer is overdue, or a
-    /// fence has to be given up ([`Pace::give_up`]).
-    pub fn wake_at(&self, now: Instant) -> Option<Instant> {
-        let lost = self.deadline()?;
-        Some(match self.free_at(now) {
-            Some(free) if free > now => free.min(lost),
-            _ => lost,
-        })
+    /// When to go on with what is to be sent, if no answer comes before: the line is free then, or a fence has to be
+    /// given up ([`Pace::give_up`]).
+    pub fn wake_at(&self, now: Instant) -> Instant {
+        let lost = self.deadline().unwrap_or(now);
+        self.free_at(now).unwrap_or(lost)
     }
 
     /// When a fence on its way has to be given up; call [`Pace::give_up`] then.
@@ -314,8 +311,10 @@ mod tests {
         pace.sent(20_000, after(start, 120));
         // The line should have carried it by now, and the answer is not due yet.
         assert!(pace.is_free(after(start, 150)));
+        assert!(pace.wake_at(after(start, 150)) <= after(start, 150));
         assert!(pace.free_at(after(start, 400)).is_none());
         assert_eq!(pace.budget(after(start, 400)), 0);
+        assert!(pace.wake_at(after(start, 400)) > after(start, 1000));
         pace.answered(after(start, 500));
         assert!(pace.is_free(after(start, 500)));
     }

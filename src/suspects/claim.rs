@@ -350,6 +350,9 @@ pub struct Claim {
     /// The verdict in words.
     #[serde(default)]
     pub verdict: String,
+    /// Tests that could not be made, and why.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// The effect by size, where it was swept.
     #[serde(default)]
     pub sweep: Vec<SweepPoint>,

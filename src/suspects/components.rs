@@ -206,7 +206,9 @@ impl Search<'_> {
         let places: Vec<(u32, usize)> = (order.iter())
             .map(|&idx| (images[idx], self.strongest(images[idx], &along)))
             .collect();
-        let chosen = &places[..places.len().min(MAX_EXEMPLARS)];
+        // All of a small class would be no choice.
+        let n_chosen = MAX_EXEMPLARS.min(images.len() / 2).max(1);
+        let chosen = &places[..places.len().min(n_chosen)];
         let shown = &self.context.atlas.layers[self.features.layer];
         let level = shown.levels.last()?;
         let cell = level

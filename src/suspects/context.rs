@@ -50,6 +50,14 @@ impl<'a> Context<'a> {
         Some(self.atlas.images.prediction[image as usize]? == class)
     }
 
+    /// Share of the labels that are predicted; none where the classes are the predictions.
+    pub(super) fn agreement(&self) -> Option<f32> {
+        let images = 0..self.members.class_of.len() as u32;
+        let right: Vec<bool> = images.filter_map(|image| self.is_right(image)).collect();
+        let hits = right.iter().filter(|&&right| right).count();
+        (!right.is_empty()).then(|| hits as f32 / right.len() as f32)
+    }
+
     /// The cell at which most of some places of the shown layer lie: an index into its finest level.
     pub(super) fn cell_of_most(
         &self,

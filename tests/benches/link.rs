@@ -177,9 +177,12 @@ fn walk(terminal: &Terminal) {
 fn print_pans(what: &str, costs: &[(usize, usize)]) {
     // Without new pictures: what the upper limit is about.
     let known: Vec<(usize, usize)> = costs.iter().copied().filter(|c| c.0 < 20_000).collect();
+    let mut text: Vec<f64> = known.iter().map(|c| c.1 as f64).collect();
     println!(
-        "{what}: pictures {} B, text {} B at most in {} of {} pans with nothing new in view",
+        "{what}: pictures {} B at most, text {:.0} B p50, {:.0} B p95, {} B at most in {} of {} pans with nothing new in view",
         most(known.iter().map(|c| c.0)),
+        percentile(&mut text, 0.5),
+        percentile(&mut text, 0.95),
         most(known.iter().map(|c| c.1)),
         known.len(),
         costs.len(),
@@ -203,11 +206,11 @@ fn bytes_one_image(atlases: &Atlases) {
     let args = ["explore", &link, "--no-session"];
     let terminal = Terminal::start_over(&args, &[], Personality::Kitty, (80, 16), None);
     ready(&terminal);
-    terminal.send("s");
+    terminal.send("S");
     walk(&terminal);
     let costs = steps(&terminal, "jjjjjjjjkkkkkkkkjjjjjjjj");
     print_pans("kitty, one image, without the side pane", &costs);
-    terminal.send("s");
+    terminal.send("S");
     walk(&terminal);
     let costs = steps(&terminal, "jjjjjjjjkkkkkkkkjjjjjjjj");
     print_pans("kitty, one image, with the side pane", &costs);
@@ -221,15 +224,13 @@ fn bytes_tmux(atlases: &Atlases) {
     terminal.wait_quiet(QUIET);
     walk(&terminal);
     let costs = steps(&terminal, "llllllllllllhhhhhhhhhhhhjjjjjjjjkkkkkkkk");
-    let sums: Vec<usize> = costs
-        .iter()
-        .map(|c| c.0 + c.1)
-        .filter(|&n| n < 20_000)
-        .collect();
+    let known = costs.iter().map(|c| c.0 + c.1).filter(|&n| n < 20_000);
+    let mut sums: Vec<f64> = known.map(|n| n as f64).collect();
     println!(
-        "tmux placeholders: {} B at most, {} B mean in {} of {} pans",
-        most(sums.iter().copied()),
-        sums.iter().sum::<usize>() / sums.len().max(1),
+        "tmux placeholders: {:.0} B p50, {:.0} B p95, {:.0} B at most in {} of {} pans",
+        percentile(&mut sums, 0.5),
+        percentile(&mut sums, 0.95),
+        percentile(&mut sums, 1.0),
         sums.len(),
         costs.len()
     );

@@ -198,11 +198,15 @@ fn claims_become_reports_and_are_tested_again() {
         assert!(
             text.contains("a whole barn")
                 && text.contains("atlascope patch")
-                && text.contains("32 backgrounds")
+                && text.contains(" backgrounds, flips")
         );
     }
     assert!(html.contains("data:image/png;base64,"));
-    let bare = out("bare.html");
+    no_photos(atlas, claims, &out("bare.html"));
+    retested(folder.path(), &out("a.json"));
+}
+
+fn no_photos(atlas: &str, claims: &str, page: &str) {
     assert_eq!(
         run(&[
             "report",
@@ -210,14 +214,13 @@ fn claims_become_reports_and_are_tested_again() {
             "--claims",
             claims,
             "--html",
-            &bare,
+            page,
             "--no-photos"
         ])
         .code,
         0
     );
-    assert!(!std::fs::read_to_string(bare).unwrap().contains("<img"));
-    retested(folder.path(), &out("a.json"));
+    assert!(!std::fs::read_to_string(page).unwrap().contains("<img"));
 }
 
 /// The same network still uses it; one that tells no class from another does not.

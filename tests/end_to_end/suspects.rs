@@ -130,7 +130,7 @@ fn a_planted_shortcut_is_confirmed_and_reported() {
         press("j");
         terminal.wait_for("the next candidate", 10, |screen| screen != before);
     }
-    terminal.wait_for("a candidate for the class", 1, shown);
+    terminal.wait_for("a candidate for the class", 10, shown);
     press("t");
     terminal.wait_for("verdict", 40, |screen| screen.contains("used by the model"));
     press("x");

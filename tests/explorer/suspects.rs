@@ -626,6 +626,14 @@ fn a_test_runs_beside_the_loop_and_stops_when_it_is_told() {
     // Another test ends the first.
     desk.take(Work::Bench(Task::Test(4, what.clone())));
     after.recv_timeout(soon).unwrap();
+    // One that is stopped before it begins says nothing, so wait until it has.
+    let begun = |answer: &Message| {
+        matches!(
+            answer,
+            Message::Answer(Answer::Bench(Outcome::Finding(4, _)))
+        )
+    };
+    while !begun(&answers.recv_timeout(soon).unwrap()) {}
     desk.take(Work::Bench(Task::Stop));
     after.recv_timeout(soon).unwrap();
     // Without an examiner it is said that networks are missing.

@@ -140,6 +140,25 @@ fn the_table_says_what_it_rests_on() {
     }
 }
 
+/// As after folders were taken for the outputs in another order.
+#[test]
+fn labels_that_are_never_predicted_are_doubted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.atlas");
+    let mut atlas = invented(300, 5);
+    for label in atlas.images.label.iter_mut().flatten() {
+        *label = (*label + 1) % 5;
+    }
+    store::write(&path, &atlas).unwrap();
+    let (_, out, _) = run(&[path.to_str().unwrap()]);
+    assert!(
+        out.contains("only 0 % of the labels are predicted") && out.contains("--classes"),
+        "{out}"
+    );
+    let (_, out, _) = run(&[file(folder.path()).to_str().unwrap()]);
+    assert!(!out.contains("of the labels are predicted"), "{out}");
+}
+
 #[test]
 fn wrong_names_are_told_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();

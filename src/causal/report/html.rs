@@ -72,6 +72,9 @@ fn claim(page: &mut String, at: usize, claim: &Claim, pictures: Option<&Pictures
         page.push_str(&row(estimate));
     }
     page.push_str("</table>\n");
+    for why in &claim.left_out {
+        let _ = writeln!(page, "<p class=\"small\">Not done: {}.</p>", escape(why));
+    }
     if claim.sweep.len() > 1 {
         page.push_str(&chart(&claim.sweep));
     }

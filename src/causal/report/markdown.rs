@@ -41,6 +41,9 @@ fn claim(text: &mut String, number: usize, claim: &Claim) {
         text.push_str(&row(estimate));
     }
     text.push('\n');
+    for why in &claim.left_out {
+        let _ = writeln!(text, "Not done: {why}.\n");
+    }
     if !claim.sweep.is_empty() {
         text.push_str("| size | Δ logit | 95 % | controls | P | flips | controls' flips |\n|--:|--:|--:|--:|--:|--:|--:|\n");
         for p in &claim.sweep {

@@ -52,6 +52,7 @@ fn claim() -> Claim {
         },
         verdict: estimate.text(),
         estimates: vec![estimate],
+        left_out: vec!["direction removed: 2 images".to_owned()],
         sweep: vec![point(0.0), point(0.4), point(0.8)],
         pairs: vec![Before {
             image: "scene:1:5".to_owned(),
@@ -93,6 +94,7 @@ fn every_claim_has_its_numbers_and_its_command() {
         found("atlascope patch demo.atlas --cell mixed4b,20,1,2 --class barn --seed 7");
         found("shortcut");
         found("9/32");
+        found("direction removed: 2 images");
     }
     assert!(report.markdown().contains("| crops pasted | +2.08 | 1.61 … 2.55 | -0.12 | -0.43 … 0.21 | 1.70 … 2.70 | -0.30 | 32 | 9/32 |"));
 }

@@ -72,6 +72,9 @@ pub(crate) struct PatchArgs {
     /// The cell whose exemplars are pasted
     #[arg(long, value_name = "LAYER,GRID,ROW,COL", value_parser = parse_place, required_unless_present = "patch", requires = "atlas")]
     pub(crate) cell: Option<CellArg>,
+    /// Test this component of the class instead of the cell that it is shown at
+    #[arg(long, value_name = "N", requires = "cell", requires = "class")]
+    pub(crate) component: Option<u16>,
     /// The class whose logit is watched, by id or name [default: what the cell speaks for most]
     #[arg(long, value_name = "NAME")]
     pub(crate) class: Option<String>,

@@ -3,7 +3,8 @@
 use super::super::Failure;
 use super::super::args::{PatchArgs, TestedNetworkArgs};
 use super::Outcome;
-use crate::suspects::claim::{Estimate, Subject, SweepPoint, outcome};
+use crate::causal::told::quoted;
+use crate::suspects::claim::{Estimate, SweepPoint, outcome};
 use image::RgbImage;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
@@ -89,92 +90,52 @@ fn chart(points: &[SweepPoint]) -> String {
     text
 }
 
-/// The command that measures a claim again; the same whatever the output.
-pub(super) fn command(args: &PatchArgs, subject: &Subject, wished: &str) -> String {
+/// How the command of a claim begins: atlas, network and photographs; the same whatever the output.
+pub(super) fn beginning(args: &PatchArgs) -> String {
     let mut text = "atlascope patch".to_owned();
     if let Some(atlas) = &args.atlas {
         let _ = write!(text, " {}", quoted(&atlas.display().to_string()));
     }
-    let _ = write!(text, " {wished} --class {}", quoted(&subject.class));
     text.push_str(&network_flags(&args.network));
     for folder in &args.images {
         let _ = write!(text, " --images {}", quoted(&folder.display().to_string()));
     }
-    if let Some(ratio) = args.ratio {
-        let _ = write!(text, " --ratio {ratio}");
-    }
-    if args.corner != super::CornerArg::Own {
-        use clap::ValueEnum as _;
-        let name = args.corner.to_possible_value();
-        let _ = write!(
-            text,
-            " --corner {}",
-            name.map_or(String::new(), |v| v.get_name().to_owned())
-        );
-    }
-    if args.backgrounds != 32 {
-        let _ = write!(text, " --backgrounds {}", args.backgrounds);
-    }
-    for (flag, on) in [
-        ("--all", args.all),
-        ("--sweep", args.sweep),
-        ("--ablate", args.ablate),
-        ("--transfer", args.transfer),
-    ] {
-        if on {
-            let _ = write!(text, " {flag}");
-        }
-    }
-    let _ = write!(text, " --seed {}", args.seed);
     text
 }
 
 /// The flags that name a network again.
 pub(in crate::cli) fn network_flags(network: &TestedNetworkArgs) -> String {
     let mut text = String::new();
+    let mut add = |flag: &str, value: &str| {
+        let _ = write!(text, " {flag}{}", quoted(value));
+    };
     if let Some(name) = &network.network {
-        let _ = write!(text, " --network {}", quoted(name));
+        add("--network ", name);
     }
-    for (flag, path) in [("--weights", &network.weights)] {
-        if let Some(path) = path {
-            let _ = write!(text, " {flag} {}", quoted(&path.display().to_string()));
-        }
+    if let Some(path) = &network.weights {
+        add("--weights ", &path.display().to_string());
     }
     if let Some(classes) = &network.classes {
-        let _ = write!(text, " --classes {}", quoted(classes));
+        add("--classes ", classes);
     }
     let input = &network.input;
     if let Some(size) = input.size {
-        let _ = write!(text, " --size {size}");
+        add("--size ", &size.to_string());
     }
     if let Some(resize) = input.resize {
         let form = if resize.warp { "warp" } else { "crop" };
         let via = resize.via.map_or(String::new(), |via| format!(":{via}"));
-        let _ = write!(text, " --resize {form}{via}");
+        add("--resize ", &format!("{form}{via}"));
     }
     if let Some(channels) = input.channels {
-        let _ = write!(
-            text,
-            " --channels {}",
-            format!("{channels:?}").to_lowercase()
-        );
+        add("--channels ", &format!("{channels:?}").to_lowercase());
     }
-    for (flag, three) in [("--mean", input.mean), ("--scale", input.scale)] {
+    for (flag, three) in [("--mean ", input.mean), ("--scale ", input.scale)] {
         if let Some([a, b, c]) = three {
-            let _ = write!(text, " {flag} {a},{b},{c}");
+            add(flag, &format!("{a},{b},{c}"));
         }
     }
     text
-}
-
-/// As a shell takes it.
-pub(in crate::cli) fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=+@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 /// A picture as a file.
@@ -209,17 +170,4 @@ pub(super) fn picture(
         output::error_line("note", &format!("no picture: {}", capabilities.reason));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_needs_it() {
-        assert_eq!(quoted("a/b-c.onnx"), "a/b-c.onnx");
-        assert_eq!(quoted("great white"), "'great white'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 }

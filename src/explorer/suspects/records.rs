@@ -204,6 +204,7 @@ fn claim(atlas: &Atlas, subject: Subject, size: u32) -> Claim {
         subject,
         estimates: Vec::new(),
         verdict: "not tested".to_owned(),
+        left_out: Vec::new(),
         sweep: Vec::new(),
         pairs: Vec::new(),
         judgement: Judgement::Unsure,

@@ -64,7 +64,9 @@ fn placeholder(state: &State, theme: &Theme, (rect, n, share): (Rect, u32, f32),
         .atlas
         .as_ref()
         .map_or(0, |atlas| atlas.recipe.icons.min_samples);
-    if n < least {
+    if n < least && state.class_view.is_some() {
+        // Among icons of all sizes a dot says nothing.
+    } else if n < least {
         let middle = (rect.x + rect.width / 2, rect.y + rect.height / 2);
         put(buf, rect, middle, "·", theme.faint);
     } else {
