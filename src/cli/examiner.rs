@@ -7,7 +7,8 @@ use crate::causal::paste::{self, At, Paste, Pasted, Piece};
 use crate::causal::pixels;
 use crate::causal::sheet::{self, Pair};
 use crate::causal::sweep::{self, RATIOS};
-use crate::causal::tester::{self, NetworkTester, Options};
+use crate::causal::tester::{NetworkTester, Options};
+use crate::causal::told;
 use crate::explorer::photographs::reduced;
 use crate::explorer::worker::{Examined, Examiner, Finding, Shot, Tell};
 use crate::images;
@@ -94,7 +95,7 @@ impl NetworkExaminer {
             going
         });
         let pasted = pasted.map_err(|error| error.to_string())?;
-        let mut provenance = tester::provenance(lab, &options);
+        let mut provenance = told::provenance(lab, &options);
         provenance.ratio = Some(ratio);
         let pairs = sheet::pairs(lab, &paste, &pasted.trials, SHOTS);
         let pairs = pairs.map_err(|error| error.to_string())?;

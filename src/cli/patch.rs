@@ -4,7 +4,7 @@ pub(super) mod claims;
 mod tell;
 
 #[cfg(feature = "explore")]
-pub(super) use crate::causal::tester::quoted;
+pub(super) use crate::causal::told::quoted;
 #[cfg(feature = "explore")]
 pub(super) use tell::network_flags;
 
