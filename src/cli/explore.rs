@@ -158,7 +158,11 @@ fn show(
         link: wishes.link,
         remark,
     };
-    explorer::run(Source { initial, updates }, &options, services)?;
+    // Workers that load networks have remarks.
+    let quiet = output::Quiet::new();
+    let explored = explorer::run(Source { initial, updates }, &options, services);
+    drop(quiet);
+    explored?;
     Ok(())
 }
 

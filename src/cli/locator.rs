@@ -90,7 +90,7 @@ impl Locator for NetworkLocator {
 /// One sentence for the status line.
 pub(super) fn opened(atlas: &Atlas, named: Option<&TestedNetworkArgs>) -> Result<Network, String> {
     let network = match named {
-        Some(args) => patch::load_quietly(args, Some(atlas)),
+        Some(args) => patch::load(args, Some(atlas)),
         None => load(atlas, None),
     };
     let mut network = network.map_err(|failure| {

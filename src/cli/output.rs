@@ -1,6 +1,29 @@
 //! Lines to stdout and stderr. Writing to a terminal that has gone away (a dropped SSH line) never panics.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Somebody draws on the terminal.
+static DRAWN_ON: AtomicBool = AtomicBool::new(false);
+
+/// While it lives, lines for people go to the log: in the middle of a picture they would break it.
+#[cfg(feature = "explore")]
+pub(super) struct Quiet(());
+
+#[cfg(feature = "explore")]
+impl Quiet {
+    pub(super) fn new() -> Self {
+        DRAWN_ON.store(true, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+#[cfg(feature = "explore")]
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        DRAWN_ON.store(false, Ordering::Relaxed);
+    }
+}
 
 /// True when stderr is a terminal that may be coloured (`NO_COLOR`, `TERM=dumb`).
 pub(super) fn colours_on_stderr() -> bool {
@@ -15,6 +38,10 @@ pub(super) fn colours_unwanted() -> bool {
 
 /// One line to stderr with a lead word: `error: …`, `hint: …`.
 pub(super) fn error_line(lead: &str, text: &str) {
+    if DRAWN_ON.load(Ordering::Relaxed) {
+        tracing::info!("{lead}: {text}");
+        return;
+    }
     let mut stderr = std::io::stderr().lock();
     let _ = if colours_on_stderr() {
         let colour = if lead == "error" { "1;31" } else { "1;36" };

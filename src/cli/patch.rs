@@ -73,14 +73,6 @@ pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Ne
         let text = "the atlas does not say which weights made it; these are taken for them";
         output::error_line("note", text);
     }
-    load_quietly(args, atlas)
-}
-
-/// The same without a word, for where a screen is drawn.
-pub(super) fn load_quietly(
-    args: &TestedNetworkArgs,
-    atlas: Option<&Atlas>,
-) -> Result<Network, Failure> {
     let recorded = atlas.map(|atlas| &atlas.recipe);
     // An ONNX file is network and weights in one, so it may be given as either.
     let onnx = args.weights.as_ref();

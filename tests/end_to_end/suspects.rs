@@ -144,6 +144,9 @@ fn a_planted_shortcut_is_confirmed_and_reported() {
     terminal.send("qq");
     assert_eq!(terminal.wait_exit(20), 0);
     assert_given_back(&terminal);
+    // What a worker remarks must not be written into the middle of a picture.
+    let raw = terminal.raw();
+    assert!(!String::from_utf8_lossy(&raw).contains("note:"));
     let page = std::fs::read_to_string(folder.path().join("world.atlas.report.html")).unwrap();
     assert!(page.contains(&class) && page.contains("data:image/png"));
     // What was found is there the next time.
