@@ -415,7 +415,7 @@ mod tests {
         Estimate {
             method: Method::Paste,
             delta: 2.08,
-            ci: [1.61, 2.55],
+            ci: [1.61, 2.58],
             controls: Controls {
                 delta: -0.12,
                 ci: [-0.43, 0.21],
