@@ -54,8 +54,7 @@ impl NetworkExaminer {
             going = tell(Finding::Estimate(*estimate));
             going
         })?;
-        let cell = claim.subject.cell.clone().unwrap_or_default();
-        claim.provenance.command = self.command(&format!("--cell {cell}"), &claim, " --ablate");
+        claim.provenance.command = self.command(&claim, Options::default());
         let last = self.tester.last();
         if going.is_break() || tell(Finding::Claim(Box::new(claim.clone()))).is_break() {
             return Ok(claim);
@@ -110,8 +109,11 @@ impl NetworkExaminer {
             note: String::new(),
             provenance,
         };
-        let patch = format!("--patch {}", patch::quoted(&path.display().to_string()));
-        claim.provenance.command = self.command(&patch, &claim, "");
+        let asked = Options {
+            ratio: Some(ratio),
+            ..options
+        };
+        claim.provenance.command = self.command(&claim, asked);
         if going.is_break() || tell(Finding::Claim(Box::new(claim.clone()))).is_break() {
             return Ok(claim);
         }
@@ -153,16 +155,22 @@ impl NetworkExaminer {
         Ok(())
     }
 
-    fn command(&self, what: &str, claim: &Claim, more: &str) -> String {
+    /// The command that measures a claim again, with the sweep that comes behind it.
+    fn command(&self, claim: &Claim, options: Options) -> String {
         let quoted = |path: &Path| patch::quoted(&path.display().to_string());
-        let network = self.network.as_ref().map(patch::network_flags);
-        let network = network.unwrap_or_default();
-        format!(
-            "atlascope patch {} {what} --class {}{network}{more} --sweep --seed {}",
-            quoted(&self.file),
-            patch::quoted(&claim.subject.class),
-            claim.provenance.seed
-        )
+        let mut beginning = format!("atlascope patch {}", quoted(&self.file));
+        if let Some(network) = &self.network {
+            beginning.push_str(&patch::network_flags(network));
+        }
+        for folder in &self.folders {
+            beginning.push_str(" --images ");
+            beginning.push_str(&quoted(folder));
+        }
+        let options = Options {
+            sweep: true,
+            ..options
+        };
+        told::command(&beginning, claim, &options)
     }
 }
 
