@@ -228,7 +228,7 @@ pub(super) struct LayoutArgs {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub(super) neighbors: u32,
     /// Smallest distance of points on the map
-    #[arg(long, default_value_t = 0.05)]
+    #[arg(long, default_value_t = 0.05, value_parser = parse_min_dist)]
     pub(super) min_dist: f32,
     /// Distance in activation space (the article: cosine, and euclidean for mixed3a and mixed3b)
     #[arg(long, value_enum, default_value_t = Metric::Cosine)]
@@ -429,6 +429,15 @@ pub(super) struct TrainDemoArgs {
     /// Number of passes over the training scenes
     #[arg(long)]
     pub(super) epochs: Option<u32>,
+}
+
+/// A share of the spread, which is 1.
+#[cfg(feature = "build")]
+fn parse_min_dist(text: &str) -> Result<f32, String> {
+    let distance: Option<f32> = text.parse().ok();
+    distance
+        .filter(|distance| (0.0..=1.0).contains(distance))
+        .ok_or_else(|| format!("{text:?} is no distance from 0 to 1"))
 }
 
 #[cfg(feature = "explore")]

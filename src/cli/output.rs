@@ -42,6 +42,7 @@ pub(super) fn error_line(lead: &str, text: &str) {
         tracing::info!("{lead}: {text}");
         return;
     }
+    let text = visible(text);
     let mut stderr = std::io::stderr().lock();
     let _ = if colours_on_stderr() {
         let colour = if lead == "error" { "1;31" } else { "1;36" };
@@ -51,12 +52,38 @@ pub(super) fn error_line(lead: &str, text: &str) {
     };
 }
 
-/// Text to stdout.
+/// Text for people to stdout. What files say is printed here too, so control characters other than line ends and tabs
+/// stand as their pictures: no file commands the terminal.
 ///
 /// # Errors
 /// Those of writing; a closed pipe ends the program quietly.
 pub(super) fn print(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(visible(text).as_bytes())?;
     stdout.flush()
+}
+
+/// The text with the pictures of control characters (␛) in their place; line ends and tabs stay.
+fn visible(text: &str) -> std::borrow::Cow<'_, str> {
+    let commands = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(commands) {
+        return text.into();
+    }
+    let shown = |c: char| match c {
+        c if !commands(c) => c,
+        '\0'..='\x1f' => char::from_u32(0x2400 + c as u32).unwrap_or('?'),
+        _ => '␡',
+    };
+    text.chars().map(shown).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_do_not_command_the_terminal() {
+        assert_eq!(visible("a\tb\n"), "a\tb\n");
+        assert_eq!(visible("\x1b[31mred\r\u{9b}2J"), "␛[31mred␍␡2J");
+    }
 }

@@ -21,7 +21,7 @@ use crate::network::Network;
 use crate::suspects::claim::{Claim, Judgement, Method, Subject, Tester as _, verdict};
 use crate::suspects::{self, Candidate, Kind, Place};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A picture of the user's is pasted at this share of the input's side unless told, as in lucid's notebook.
@@ -38,8 +38,24 @@ struct Outcome {
 }
 
 pub(super) fn run(args: &PatchArgs) -> Result<(), Failure> {
+    let outputs: Vec<&Path> = [&args.png, &args.claims]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
+    let inputs: Vec<&Path> = [&args.atlas, &args.patch, &args.network.weights]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .chain(args.network.network.as_deref().map(Path::new))
+        .collect();
+    build::check_apart(&outputs, &inputs)?;
     if let Some(path) = &args.png {
         build::check_output(path, args.force)?;
+    }
+    if let Some(folder) = args.images.iter().find(|folder| !folder.is_dir()) {
+        let text = format!("--images {} is no folder", folder.display());
+        return Err(Failure::usage(text).hint("give the folder that holds the photographs"));
     }
     let atlas = args.atlas.as_deref().map(open::read).transpose()?;
     let network = load(&args.network, atlas.as_ref())?;

@@ -12,7 +12,7 @@ use crate::paths;
 use crate::suspects::claim::{Claim, Estimate, Judgement};
 use anyhow::Context as _;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Exit code of a retest that finds a shortcut still used.
@@ -21,10 +21,18 @@ const STILL_USED: u8 = 3;
 const UNDECIDED: u8 = 4;
 
 pub(super) fn report(args: &ReportArgs) -> Result<(), Failure> {
-    for path in [&args.markdown, &args.html, &args.out_json]
+    let outputs: Vec<&Path> = [&args.markdown, &args.html, &args.out_json]
         .into_iter()
         .flatten()
-    {
+        .map(PathBuf::as_path)
+        .collect();
+    let inputs: Vec<&Path> = [Some(&args.atlas), args.claims.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
+    build::check_apart(&outputs, &inputs)?;
+    for path in &outputs {
         build::check_output(path, args.force)?;
     }
     let atlas = open::read(&args.atlas)?;
@@ -42,6 +50,21 @@ pub(super) fn report(args: &ReportArgs) -> Result<(), Failure> {
             Failure::failed(format!("{} holds no claims", path.display()))
                 .hint("`atlascope patch --claims FILE` makes them; give the file with --claims"),
         );
+    }
+    let of_others = |claim: &&Claim| {
+        let known = [
+            &claim.provenance.weights_sha256,
+            &atlas.recipe.weights_sha256,
+        ];
+        known.iter().all(|hash| !hash.is_empty()) && known[0] != known[1]
+    };
+    if let Some(claim) = found.iter().find(of_others) {
+        let text = format!(
+            "{} holds a claim about other weights than the atlas's (of {})",
+            path.display(),
+            claim.provenance.network
+        );
+        return Err(Failure::failed(text).hint("give the atlas that the claims were made with"));
     }
     let album = Album::of_atlas(&atlas, args.images.clone());
     let pictures: Vec<Pictures> = if args.no_photos || args.html.is_none() {

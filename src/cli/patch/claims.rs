@@ -57,8 +57,15 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .prefix(".atlascope-")
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".atlascope-");
+    #[cfg(unix)]
+    {
+        // Readable as any new file is; the umask still applies.
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder
         .tempfile_in(folder.unwrap_or(Path::new(".")))
         .with_context(cannot)?;
     file.write_all(bytes).with_context(cannot)?;
