@@ -3,7 +3,7 @@
 use super::args::{ReportArgs, RetestArgs};
 use super::patch::{self, claims};
 use super::{Failure, build, open, output};
-use crate::atlas::Recipe;
+use crate::atlas::{Atlas, Recipe};
 use crate::causal::report::{self, Pictures, Report};
 use crate::causal::retest::{self, Fate};
 use crate::causal::{Album, CausalError, Lab};
@@ -51,21 +51,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<(), Failure> {
                 .hint("`atlascope patch --claims FILE` makes them; give the file with --claims"),
         );
     }
-    let of_others = |claim: &&Claim| {
-        let known = [
-            &claim.provenance.weights_sha256,
-            &atlas.recipe.weights_sha256,
-        ];
-        known.iter().all(|hash| !hash.is_empty()) && known[0] != known[1]
-    };
-    if let Some(claim) = found.iter().find(of_others) {
-        let text = format!(
-            "{} holds a claim about other weights than the atlas's (of {})",
-            path.display(),
-            claim.provenance.network
-        );
-        return Err(Failure::failed(text).hint("give the atlas that the claims were made with"));
-    }
+    check_weights(&atlas, &found, &path)?;
     let album = Album::of_atlas(&atlas, args.images.clone());
     let pictures: Vec<Pictures> = if args.no_photos || args.html.is_none() {
         Vec::new()
@@ -105,6 +91,26 @@ pub(super) fn report(args: &ReportArgs) -> Result<(), Failure> {
     }
     output::print(&text)?;
     Ok(())
+}
+
+/// Claims are about the weights that they were made with.
+fn check_weights(atlas: &Atlas, found: &[Claim], path: &Path) -> Result<(), Failure> {
+    let of_others = |claim: &&Claim| {
+        let known = [
+            &claim.provenance.weights_sha256,
+            &atlas.recipe.weights_sha256,
+        ];
+        known.iter().all(|hash| !hash.is_empty()) && known[0] != known[1]
+    };
+    let Some(claim) = found.iter().find(of_others) else {
+        return Ok(());
+    };
+    let text = format!(
+        "{} holds a claim about other weights than the atlas's (of {})",
+        path.display(),
+        claim.provenance.network
+    );
+    Err(Failure::failed(text).hint("give the atlas that the claims were made with"))
 }
 
 /// One claim after its retest.
