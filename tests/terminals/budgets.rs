@@ -22,13 +22,13 @@ fn pans(personality: Personality) -> Vec<(usize, usize)> {
     let folder = tempfile::tempdir().unwrap();
     let (_, path) = sample(folder.path());
     let terminal = explore(&path, personality, SIZE);
-    terminal.send("+++");
+    terminal.send("++");
     terminal.wait_quiet(QUIET);
     // To the edge of the view, beyond it step by step, and back; then the same steps again.
-    terminal.send("0lllll");
+    terminal.send("0llllllllll");
     terminal.wait_quiet(QUIET);
     steps(&terminal, "llllll");
-    terminal.send("0lllll");
+    terminal.send("0llllllllll");
     terminal.wait_quiet(QUIET);
     let costs = steps(&terminal, "llllll");
     quit(terminal);
@@ -49,7 +49,14 @@ fn kitty_moves_pictures_in_a_packet() {
 #[test]
 fn placeholders_move_in_two_packets() {
     let costs = pans(Personality::Tmux);
-    assert!(most(&costs, |c| c.0 + c.1) <= 1500, "{costs:?}");
+    // Every row of the map and of the large icon begins anew, and the side pane's numbers change. A step between cells
+    // of which one is empty changes all of the side pane.
+    let mut sums: Vec<usize> = costs.iter().map(|c| c.0 + c.1).collect();
+    sums.sort_unstable();
+    assert!(
+        sums[sums.len() / 2] <= 1800 && sums[sums.len() - 1] <= 2500,
+        "{costs:?}"
+    );
 }
 
 #[test]
