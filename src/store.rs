@@ -63,6 +63,8 @@ mod reader;
 mod summary;
 mod writer;
 
+#[cfg(feature = "build")]
+pub(crate) use atomic::write as write_whole;
 pub use error::Error;
 pub use summary::{describe, summary};
 

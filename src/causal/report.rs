@@ -9,7 +9,7 @@ mod pictures;
 pub use pictures::{Pictures, pictures};
 
 use crate::atlas::Recipe;
-use crate::suspects::claim::{Claim, Judgement};
+use crate::suspects::claim::{Claim, Estimate, Judgement};
 use serde::{Deserialize, Serialize};
 
 /// Version of the form.
@@ -117,6 +117,18 @@ put into images of other classes; controls are natural crops of other photograph
 images without the feature) on the same images at the same place. Intervals are 95 % bootstraps over images and \
 pieces. \"Used by the model\" says that the feature moves the class more than its controls do. Whether it ought to is \
 a judgement, and stands beside it as the person's.";
+
+/// What noise did, and the flips at the best size and corner, where they were measured.
+fn noise_and_best(e: &Estimate) -> [String; 2] {
+    let noise = (e.controls.noise).map_or("–".to_owned(), |noise| format!("{noise:+.2}"));
+    let best = e.best_flips.map_or("–".to_owned(), |best| {
+        format!(
+            "{}/{} (controls {}/{})",
+            best.flips, e.n, best.controls, e.n
+        )
+    });
+    [noise, best]
+}
 
 #[cfg(test)]
 mod tests;

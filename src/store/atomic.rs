@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// Writes `bytes` beside `path`, flushes them to the disk and renames. On an error what was at `path` is untouched.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     beside(path, bytes, true)?;
     // The rename itself reaches the disk with the folder; a folder that cannot be opened is no reason to fail.
     if let Ok(folder) = std::fs::File::open(folder_of(path)) {

@@ -142,16 +142,7 @@ fn show(page: &mut String, claim: &Claim, pictures: &Pictures) {
 }
 
 fn row(e: &Estimate) -> String {
-    let best = e.best_flips.map_or("–".to_owned(), |best| {
-        format!(
-            "{}/{} (controls {}/{})",
-            best.flips, e.n, best.controls, e.n
-        )
-    });
-    let noise = e
-        .controls
-        .noise
-        .map_or("–".to_owned(), |noise| format!("{noise:+.2}"));
+    let [noise, best] = super::noise_and_best(e);
     format!(
         "<tr><td>{}<td>{:+.2}<td>{:.2} … {:.2}<td>{:+.2}<td>{:.2} … {:.2}<td>{:.2} … {:.2}<td>{noise}<td>{}\
          <td>{}/{}<td>{best}\n",

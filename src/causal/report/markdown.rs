@@ -86,16 +86,7 @@ fn claim(text: &mut String, number: usize, claim: &Claim) {
 }
 
 fn row(e: &Estimate) -> String {
-    let best = e.best_flips.map_or("–".to_owned(), |best| {
-        format!(
-            "{}/{} (controls {}/{})",
-            best.flips, e.n, best.controls, e.n
-        )
-    });
-    let noise = e
-        .controls
-        .noise
-        .map_or("–".to_owned(), |noise| format!("{noise:+.2}"));
+    let [noise, best] = super::noise_and_best(e);
     format!(
         "| {} | {:+.2} | {:.2} … {:.2} | {:+.2} | {:.2} … {:.2} | {:.2} … {:.2} | {noise} | {} | {}/{} | {best} |\n",
         e.method.name(),

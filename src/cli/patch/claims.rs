@@ -1,10 +1,10 @@
 //! Claims in a file, or in the session beside an atlas.
 
 use super::super::Failure;
+use crate::store;
 use crate::suspects::claim::Claim;
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
-use std::io::Write as _;
 use std::path::Path;
 
 /// Version of a file of claims.
@@ -53,23 +53,6 @@ pub(super) fn add(path: &Path, claim: Claim) -> Result<(), Failure> {
 
 /// Writes beside and renames, so that a file is there whole or as it was.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let cannot = || format!("cannot write {}", path.display());
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".atlascope-");
-    #[cfg(unix)]
-    {
-        // Readable as any new file is; the umask still applies.
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .with_context(cannot)?;
-    file.write_all(bytes).with_context(cannot)?;
-    file.as_file().sync_all().with_context(cannot)?;
-    file.persist(path).with_context(cannot)?;
-    Ok(())
+    Ok(store::write_whole(path, bytes)
+        .with_context(|| format!("cannot write {}", path.display()))?)
 }
