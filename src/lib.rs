@@ -27,6 +27,7 @@
 //! | `featurevis` | a cell's direction → its icon | disk, screen |
 //! | `train` | the trainer of the demo's small network | the terminal |
 //! | `pipeline` | the stages in order, resumable; the only place where computation meets disk | the terminal |
+//! | `files` | files that are there whole or not at all | what is in them |
 //! | [`store`] | [`atlas::Atlas`] ⇄ one `.atlas` file; the only place that knows the format | who asks |
 //! | [`suspects`] | candidates for spurious correlations, read off an atlas | networks, files, terminals |
 //! | `causal` | whether the model uses a candidate: pastes, transfers, ablations with controls; reports of them | terminals |
@@ -54,6 +55,7 @@ pub mod atlas;
 pub mod cli;
 #[cfg(feature = "explore")]
 pub mod config;
+mod files;
 #[cfg(any(feature = "build", feature = "explore"))]
 pub mod images;
 pub mod math;

@@ -54,7 +54,6 @@
 //! paths; what an entry inflates to is bounded by the counts in the manifest and by the size of the file before
 //! anything is inflated; types and shapes are compared before they are used; [`Atlas::check`] has the last word.
 
-mod atomic;
 mod error;
 pub mod export;
 mod manifest;
@@ -63,12 +62,11 @@ mod reader;
 mod summary;
 mod writer;
 
-#[cfg(feature = "build")]
-pub(crate) use atomic::write as write_whole;
 pub use error::Error;
 pub use summary::{describe, summary};
 
 use crate::atlas::Atlas;
+use crate::files;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -85,7 +83,7 @@ pub const MAX_ICON_SIZE: u32 = 512;
 /// [`Error::Write`].
 pub fn write(path: &Path, atlas: &Atlas) -> Result<(), Error> {
     let bytes = to_bytes(atlas, path)?;
-    atomic::write(path, &bytes).map_err(|source| Error::Write {
+    files::write_whole(path, &bytes).map_err(|source| Error::Write {
         path: path.to_owned(),
         source,
     })

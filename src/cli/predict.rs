@@ -5,13 +5,13 @@ use super::interrupt::Interrupt;
 use super::progress::Report;
 use super::{Failure, build, classes, networks, output};
 use crate::atlas::{Class, class_called};
+use crate::files;
 use crate::images::{DecodeError, Folder, ImageSet as _, decode, labels::LabelTable};
 use crate::network::{Network, NodeId};
 use crate::progress::Progress;
 use anyhow::Context as _;
 use rayon::prelude::*;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Images run together.
@@ -322,15 +322,6 @@ fn write_npy(path: &Path, answers: &[Answer], n_classes: usize) -> Result<(), Fa
         writer.extend(answer.logits.as_ref().unwrap_or(&none).iter().copied())?;
     }
     writer.finish()?;
-    let cannot = || format!("cannot write {}", path.display());
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .prefix(".atlascope-")
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .with_context(cannot)?;
-    file.write_all(&bytes).with_context(cannot)?;
-    file.persist(path).with_context(cannot)?;
+    files::write_whole(path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(())
 }

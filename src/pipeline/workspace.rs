@@ -2,10 +2,10 @@
 
 use super::tensors::Tensors;
 use super::{PipelineError, Stage};
+use crate::files;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The file in a workspace that explorers of a running build open.
@@ -123,16 +123,7 @@ impl StageFolder {
         let bytes = tensors
             .to_bytes()
             .map_err(|error| self.bad(name, error.0))?;
-        let mut temporary =
-            tempfile::NamedTempFile::new_in(&self.path).map_err(io("write", &path))?;
-        let written = temporary.write_all(&bytes);
-        written
-            .and_then(|()| temporary.as_file().sync_all())
-            .map_err(io("write", &path))?;
-        temporary
-            .persist(&path)
-            .map_err(|error| io("write", &path)(error.error))?;
-        Ok(())
+        files::write_whole(&path, &bytes).map_err(io("write", &path))
     }
 
     /// The error for a file whose content cannot be used.

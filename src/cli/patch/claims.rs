@@ -1,7 +1,7 @@
 //! Claims in a file, or in the session beside an atlas.
 
 use super::super::Failure;
-use crate::store;
+use crate::files;
 use crate::suspects::claim::Claim;
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
@@ -53,6 +53,6 @@ pub(super) fn add(path: &Path, claim: Claim) -> Result<(), Failure> {
 
 /// Writes beside and renames, so that a file is there whole or as it was.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    Ok(store::write_whole(path, bytes)
+    Ok(files::write_whole(path, bytes)
         .with_context(|| format!("cannot write {}", path.display()))?)
 }

@@ -1,6 +1,7 @@
 //! A folder of files that we may replace later, because a list in it says that we wrote them.
 
-use crate::store::{Error, atomic};
+use crate::files;
+use crate::store::Error;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -41,7 +42,7 @@ pub(super) fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Er
         .iter()
         .flat_map(|name| [name.as_str(), "\n"])
         .collect();
-    atomic::write(&folder.join(LIST), list.as_bytes()).map_err(failed)?;
+    files::write_whole(&folder.join(LIST), list.as_bytes()).map_err(failed)?;
     for (name, content) in files {
         let path = folder.join(name);
         let failed = |source| Error::Write {
@@ -51,7 +52,7 @@ pub(super) fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<(), Er
         path.parent()
             .map_or(Ok(()), std::fs::create_dir_all)
             .map_err(failed)?;
-        atomic::replace(&path, content).map_err(failed)?;
+        files::replace(&path, content).map_err(failed)?;
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use super::level;
 use crate::atlas::{Atlas, Cell, Level, TILE_SIZE};
-use crate::store::{Error, atomic};
+use crate::files;
+use crate::store::Error;
 use image::imageops::{self, FilterType};
 use image::{Rgba, RgbaImage};
 use std::collections::HashMap;
@@ -111,7 +112,7 @@ pub fn png(
     picture
         .write_to(&mut bytes, image::ImageFormat::Png)
         .map_err(|error| failed(std::io::Error::other(error)))?;
-    atomic::write(path, bytes.get_ref()).map_err(failed)
+    files::write_whole(path, bytes.get_ref()).map_err(failed)
 }
 
 /// Side of an icon in cells.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// Writes `bytes` beside `path`, flushes them to the disk and renames. On an error what was at `path` is untouched.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     beside(path, bytes, true)?;
     // The rename itself reaches the disk with the folder; a folder that cannot be opened is no reason to fail.
     if let Ok(folder) = std::fs::File::open(folder_of(path)) {
@@ -13,8 +13,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// As [`write`], without waiting for the disk: for files that are made again at will.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// As [`write_whole`], without waiting for the disk: for files that are made again at will.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     beside(path, bytes, false)
 }
 
