@@ -204,6 +204,9 @@ pub(super) struct BuildArgs {
     /// Also keep large tables in the atlas
     #[arg(long, value_enum)]
     pub(super) keep: Vec<Keep>,
+    /// Leave the weights of the network's last layer out of the atlas; `suspects` then finds cells, no components
+    #[arg(long)]
+    pub(super) no_head: bool,
     /// Do not write the folders' paths into the atlas, only their names
     #[arg(long)]
     pub(super) no_image_paths: bool,
