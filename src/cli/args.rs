@@ -111,9 +111,9 @@ pub(super) struct LocateArgs {
     /// Layer [default: the deepest]
     #[arg(long, value_name = "NAME")]
     pub(super) layer: Option<String>,
-    /// The weights of the atlas's network (not needed for the embedded one)
-    #[arg(long, value_name = "FILE")]
-    pub(super) weights: Option<PathBuf>,
+    #[cfg(feature = "build")]
+    #[command(flatten)]
+    pub(super) network: TestedNetworkArgs,
     /// Print everything as JSON
     #[arg(long)]
     pub(super) json: bool,
