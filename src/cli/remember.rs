@@ -4,8 +4,8 @@ use super::Failure;
 use crate::config::Config;
 use crate::explorer::keymap::Keymap;
 use crate::explorer::session::{Keeper, Session};
+use crate::files;
 use crate::paths::{self, Paths};
-use crate::store;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,7 +106,7 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     if path.components().any(|part| part.as_os_str() == "sessions") {
         std::fs::create_dir_all(folder)?;
     }
-    store::write_whole(path, text.as_bytes())
+    files::write_whole(path, text.as_bytes())
 }
 
 #[cfg(test)]
