@@ -15,6 +15,15 @@
 //! as in lucid; everything else of an icon depends on the seed, its key and the attempt only. So an icon comes out
 //! the same in whichever batch it is drawn, and an interrupted build can go on.
 
+#![allow(
+    clippy::inline_always,
+    reason = "code must be inlined into the function that enables an instruction set, else it is compiled without"
+)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over lanes and over several rows at once read best with an index, and become vectors"
+)]
+
 pub mod ascent;
 pub mod objective;
 pub mod param;
@@ -23,6 +32,35 @@ pub mod sheet;
 pub mod transform;
 
 pub use ascent::{Error, Job, NetworkTap, Renderer, Tap, total_steps};
+
+use crate::atlas::IconRecipe;
+use crate::network::{Layer, Network};
+use transform::Draw;
+
+/// Largest icons that are offered, pixels.
+const LARGEST: usize = 512;
+
+/// Whether icons of the recipe's size, and what its transforms leave of them, reach the layer: to be asked before an
+/// hour is spent on what comes before the icons.
+///
+/// # Errors
+/// [`Error::TooSmall`] with the least size that would do.
+pub fn check_size(network: &Network, layer: &Layer, recipe: &IconRecipe) -> Result<(), Error> {
+    let fails = |size: usize| {
+        let sides = Draw::sizes(recipe.transforms, size).into_iter();
+        let mut results = sides.map(|side| network.takes(side, layer.id));
+        results.find_map(Result::err)
+    };
+    let size = recipe.size as usize;
+    let Some(why) = fails(size) else {
+        return Ok(());
+    };
+    let layer = layer.name.clone();
+    match (size + 1..=LARGEST).find(|&size| fails(size).is_none()) {
+        Some(least) => Err(Error::TooSmall { layer, size, least }),
+        None => Err(Error::NoSize { layer, size, why }),
+    }
+}
 
 /// A finished icon.
 #[derive(Debug, Clone, PartialEq)]

@@ -32,8 +32,8 @@ mod tidy;
 pub use end::{LinearEnd, NoEnd, centred};
 pub use extent::{Axes, Extent};
 pub use graph::{Graph, Layer, Node, NodeId, Op};
-pub use input::{Channels, InputSpec, Resize};
-pub use model::{Model, Objective};
+pub use input::{Channels, Filter, InputSpec, Resize};
+pub use model::{Model, Objective, Position};
 pub use ops::Opaque;
 
 use crate::atlas::{Class, Relaxation};
@@ -278,6 +278,17 @@ impl Network {
         ids.filter_map(|id| self.layer_of(id)).collect()
     }
 
+    /// Whether square images of `side` pixels reach the node `tap`: every window on the way fits.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn takes(&self, side: usize, tap: NodeId) -> Result<()> {
+        let needed = self.graph.between(NodeId(0), &[tap])?;
+        let image = Extent::map(3, (side, side));
+        self.graph.extents_from(NodeId(0), image, &needed)?;
+        Ok(())
+    }
+
     /// Values at `taps` for preprocessed images `[b, 3, h, w]`; nothing that they do not need is computed.
     /// Images may have any size down to what the windows up to the taps need.
     ///
@@ -331,6 +342,29 @@ impl Network {
             return engine.vjp(images, tap, objective);
         }
         reference::vjp(&self.graph, images, tap, objective)
+    }
+
+    /// The gradient to the images of an objective of one position of `tap`, which `at` chooses (row, column) by the
+    /// map's rows and columns: `objective` is called once with the activation there, `[b, c, 1, 1]`. What the position
+    /// does not see is not computed where the fast path can leave it out.
+    ///
+    /// # Errors
+    /// As [`Self::vjp`]; a tap without positions, a position outside of its map.
+    pub fn vjp_at(
+        &self,
+        images: &Tensor,
+        (tap, at): (NodeId, &Position<'_>),
+        objective: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        self.check_images(images)?;
+        if let (None, Some(engine)) = (&self.model, self.engine()) {
+            return Ok(engine.vjp_at(images, (tap, at), objective)?.1);
+        }
+        let mut one = |activation: &Tensor| {
+            let (_, _, rows, cols) = activation.dims4()?;
+            model::of_position(activation, at((rows, cols)), objective)
+        };
+        Ok(self.vjp(images, tap, &mut one)?.1)
     }
 
     /// Pushes tangents `[p, c, h, w]` at `from` forward to `to`, linearised at one activation `primal`

@@ -207,6 +207,9 @@ pub fn build(
     progress: &dyn Progress,
     on_snapshot: &mut dyn FnMut(&Arc<Atlas>),
 ) -> Result<Arc<Atlas>, PipelineError> {
+    for layer in &job.layers {
+        crate::featurevis::check_size(job.network, layer, &job.recipe.icons)?;
+    }
     let gathered = gather::gather(job, workspace, progress)?;
     let mut draft = assemble::Draft::new(job, gathered);
     for idx in 0..job.layers.len() {

@@ -16,6 +16,7 @@ fn reference(graph: Graph, size: usize) -> Network {
     let input = InputSpec {
         size,
         resize: Resize::Warp,
+        filter: atlascope::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [0.0; 3],
         scale: [1.0; 3],

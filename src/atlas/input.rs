@@ -28,6 +28,24 @@ pub enum Resize {
     },
 }
 
+/// How pixels between pixels are made when a photograph changes its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filter {
+    /// Linear between neighbours.
+    #[default]
+    Bilinear,
+    /// Cubic through four (a = −1/2, as in Pillow).
+    Bicubic,
+}
+
+impl Filter {
+    /// True for what most networks take.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Preprocessing: `(pixel - mean) / scale` per channel on 0..=255.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct InputSpec {
@@ -35,6 +53,9 @@ pub struct InputSpec {
     pub size: usize,
     /// How images get to that size.
     pub resize: Resize,
+    /// By which filter.
+    #[serde(default, skip_serializing_if = "Filter::is_usual")]
+    pub filter: Filter,
     /// Channel order of the network.
     pub channels: Channels,
     /// Subtracted, in the network's channel order, 0..=255.

@@ -151,6 +151,7 @@ mod tests {
         InputSpec {
             size: 16,
             resize,
+            filter: crate::atlas::Filter::Bilinear,
             channels: Channels::Bgr,
             mean: [104.0, 117.0, 123.0],
             scale: [2.0, 1.0, 3.0],

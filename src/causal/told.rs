@@ -3,7 +3,7 @@
 use super::Lab;
 use super::paste::At;
 use super::tester::{Options, When};
-use crate::network::Resize;
+use crate::network::{Filter, Resize};
 use crate::suspects::claim::{Claim, Method, Provenance};
 use std::fmt::Write as _;
 
@@ -68,6 +68,10 @@ pub fn provenance(lab: &Lab, options: &Options) -> Provenance {
         Resize::Warp => "warp".to_owned(),
         Resize::WarpCrop { via } => format!("warp:{via}"),
         Resize::Crop { via } => format!("crop:{via}"),
+    };
+    let resize = match input.filter {
+        Filter::Bilinear => resize,
+        Filter::Bicubic => format!("{resize}:bicubic"),
     };
     Provenance {
         network: lab.network().name.clone(),

@@ -344,6 +344,7 @@ fn onnx(
 pub(super) const USUAL: InputSpec = InputSpec {
     size: 224,
     resize: Resize::Crop { via: 256 },
+    filter: crate::atlas::Filter::Bilinear,
     channels: Channels::Rgb,
     mean: [123.675, 116.28, 103.53],
     scale: [58.395, 57.12, 57.375],
@@ -369,10 +370,12 @@ fn input(args: &NetworkArgs, base: InputSpec, fixed: bool) -> InputSpec {
     let flags = &args.input;
     let size = flags.size.map_or(base.size, |size| size as usize);
     let resize = match flags.resize {
-        Some(ResizeArg { warp: true, via }) => {
-            via.map_or(Resize::Warp, |via| Resize::WarpCrop { via })
-        }
-        Some(ResizeArg { warp: false, via }) => Resize::Crop {
+        Some(ResizeArg {
+            warp: true, via, ..
+        }) => via.map_or(Resize::Warp, |via| Resize::WarpCrop { via }),
+        Some(ResizeArg {
+            warp: false, via, ..
+        }) => Resize::Crop {
             via: via.unwrap_or(size),
         },
         None => resized(base, size).resize,
@@ -380,6 +383,7 @@ fn input(args: &NetworkArgs, base: InputSpec, fixed: bool) -> InputSpec {
     let input = InputSpec {
         size,
         resize,
+        filter: flags.resize.map_or(base.filter, |resize| resize.filter),
         channels: flags.channels.unwrap_or(base.channels),
         mean: flags.mean.unwrap_or(base.mean),
         scale: flags.scale.unwrap_or(base.scale),

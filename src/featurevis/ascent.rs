@@ -6,6 +6,7 @@ use super::param::{Adam, Param, Scratch};
 use super::rng::stream;
 use super::transform::{Draw, Resampling};
 use crate::atlas::IconRecipe;
+use crate::network::kernels::{Work, vectorised};
 use crate::network::{Network, NetworkError, NodeId};
 use crate::progress::{self, Interrupted, Progress};
 use candle_core::{Device, Tensor};
@@ -52,6 +53,28 @@ pub enum Error {
         /// Shape of the activation.
         found: Vec<usize>,
     },
+    /// Icons so small that some window on the way to the layer does not fit what is seen of them.
+    #[error(
+        "of {size} × {size} pixels are too small for layer {layer}: with these transforms the network needs at least {least} × {least}"
+    )]
+    TooSmall {
+        /// The layer.
+        layer: String,
+        /// The icons' size.
+        size: usize,
+        /// The least size that does.
+        least: usize,
+    },
+    /// Neither these icons nor larger ones get through the network.
+    #[error("of {size} × {size} pixels do not reach layer {layer}, nor do larger ones: {why}")]
+    NoSize {
+        /// The layer.
+        layer: String,
+        /// The icons' size.
+        size: usize,
+        /// What does not fit.
+        why: NetworkError,
+    },
     /// The network failed.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -78,7 +101,8 @@ pub trait Tap {
     /// Images `[batch, 3, rows, columns]`, preprocessed → activation `[batch, depth, rows, columns]` of the layer.
     fn activation(&self, images: &Tensor) -> Result<Tensor, NetworkError>;
 
-    /// The same, and the gradient at the images of ⟨cotangent(activation), activation⟩.
+    /// The gradient at the images of ⟨cotangent(activation), activation⟩, where the activation need hold no more than
+    /// the position in the [`centre`] of the layer: `[batch, depth, 1, 1]`.
     fn vjp(
         &self,
         images: &Tensor,
@@ -290,20 +314,12 @@ impl<'a> Renderer<'a> {
     /// The network's input for unit RGB images: resampled, in its channel order and units.
     fn input(&self, resampling: &Resampling, images: &[&[f32]]) -> Result<Tensor, Error> {
         let side = resampling.out_size;
-        let n_pixels = self.param.size() * self.param.size();
         let mut input = vec![0.0; images.len() * 3 * side * side];
         let affine = self.tap.unit_affine();
         input
             .par_chunks_exact_mut(3 * side * side)
             .zip(images.par_iter())
-            .for_each(|(input, image)| {
-                for (out, (source, multiply, add)) in
-                    input.chunks_exact_mut(side * side).zip(affine)
-                {
-                    let plane = &image[source * n_pixels..(source + 1) * n_pixels];
-                    resampling.apply(plane, multiply, add, out);
-                }
-            });
+            .for_each(|(input, image)| resampling.apply(image, affine, input));
         let shape = (images.len(), 3, side, side);
         Ok(Tensor::from_vec(input, shape, self.tap.device())?)
     }
@@ -415,6 +431,25 @@ impl Centres {
     }
 }
 
+/// Sum of squares in double precision, in eight parts.
+struct Squares<'a>(&'a [f32]);
+
+impl Work for Squares<'_> {
+    type Output = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let (eights, rest) = self.0.as_chunks::<8>();
+        let mut sums = [0.0; 8];
+        for values in eights {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += f64::from(*value) * f64::from(*value);
+            }
+        }
+        let rest = rest.iter().map(|value| f64::from(*value).powi(2));
+        sums.into_iter().chain(rest).sum()
+    }
+}
+
 /// One icon on its way up.
 struct Climber<'a> {
     objective: &'a Objective,
@@ -467,13 +502,8 @@ impl<'a> Climber<'a> {
         affine: [(usize, f32, f32); 3],
         gradient: &[f32],
     ) {
-        let n_pixels = self.image.len() / 3;
-        let side = resampling.out_size;
         self.image_gradient.fill(0.0);
-        for (gradient, (source, multiply, _)) in gradient.chunks_exact(side * side).zip(affine) {
-            let plane = &mut self.image_gradient[source * n_pixels..(source + 1) * n_pixels];
-            resampling.add_transpose(gradient, multiply, plane);
-        }
+        resampling.add_transpose(gradient, affine, &mut self.image_gradient);
     }
 
     /// One step of Adam along the gradient at the image.
@@ -490,7 +520,7 @@ impl<'a> Climber<'a> {
             &mut self.scratch,
             &mut self.gradient,
         );
-        let squares: f64 = self.gradient.iter().map(|g| f64::from(*g).powi(2)).sum();
+        let squares = vectorised(Squares(&self.gradient));
         if !squares.is_finite() {
             self.lost = true;
             return;
@@ -558,7 +588,7 @@ impl Tap for NetworkTap<'_> {
         images: &Tensor,
         cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor, NetworkError>,
     ) -> Result<Tensor, NetworkError> {
-        let (_, gradient) = self.network.vjp(images, self.node, cotangent)?;
-        Ok(gradient)
+        let at = |(rows, cols)| centre(rows, cols);
+        self.network.vjp_at(images, (self.node, &at), cotangent)
     }
 }

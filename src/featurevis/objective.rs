@@ -17,6 +17,7 @@
 //!   real layers it mostly lies below the floor, and then the score is the dot alone.
 
 use crate::atlas::ObjectiveForm;
+use crate::network::kernels::{Work, vectorised};
 use ndarray::{Array2, ArrayView1};
 
 /// Least value of the cosine.
@@ -103,49 +104,110 @@ fn norm(a: &[f32]) -> f32 {
 /// (blurred - pixel)² + 0.8·(pixel - 0.5)², times `weight`. It keeps the rim smooth and grey, so that icons look
 /// like objects rather than cut-outs of a texture. Adds the gradient to `gradient` and returns the value.
 pub fn boundary_penalty(rgb: &[f32], size: usize, weight: f32, gradient: &mut [f32]) -> f32 {
-    let mut value = 0.0;
-    let in_frame = |k: usize| k < FRAME || k + FRAME >= size;
-    let mut residual = vec![0.0; size * size];
-    let planes = rgb.chunks_exact(size * size);
-    for (plane, gradient) in planes.zip(gradient.chunks_exact_mut(size * size)) {
-        residual.fill(0.0);
-        for row in 0..size {
-            for col in 0..size {
-                if !in_frame(row) && !in_frame(col) {
-                    continue;
-                }
-                let at = row * size + col;
-                let (mut sum, mut total) = (0.0, 0.0);
-                for_each_neighbour(size, row, col, |other, k| {
-                    sum += k * plane[other];
-                    total += k;
-                });
-                let difference = sum / total - plane[at];
-                let grey = plane[at] - 0.5;
-                value -= weight * (difference * difference + 0.8 * grey * grey);
-                gradient[at] += weight * (2.0 * difference - 1.6 * grey);
-                residual[at] = -2.0 * weight * difference / total;
-            }
-        }
-        // the blur's transpose carries each difference back to the pixels that it averaged
-        for row in 0..size {
-            for col in 0..size {
-                let from = residual[row * size + col];
-                if from != 0.0 {
-                    for_each_neighbour(size, row, col, |other, k| gradient[other] += k * from);
-                }
-            }
-        }
-    }
-    value
+    vectorised(Penalty {
+        rgb,
+        size,
+        weight,
+        gradient,
+    })
 }
 
-/// Calls `visit(index, weight)` for the 5 × 5 neighbours inside the image: weight 1, on the rim of the window ½.
-fn for_each_neighbour(size: usize, row: usize, col: usize, mut visit: impl FnMut(usize, f32)) {
-    for y in row.saturating_sub(2)..(row + 3).min(size) {
-        for x in col.saturating_sub(2)..(col + 3).min(size) {
-            let rim = y.abs_diff(row) == 2 || x.abs_diff(col) == 2;
-            visit(y * size + x, if rim { 0.5 } else { 1.0 });
+struct Penalty<'a> {
+    rgb: &'a [f32],
+    size: usize,
+    weight: f32,
+    gradient: &'a mut [f32],
+}
+
+impl Work for Penalty<'_> {
+    type Output = f32;
+    #[inline(always)]
+    fn run(self) -> f32 {
+        let (size, weight) = (self.size, self.weight);
+        let mut value = 0.0;
+        let mut blur = Blur::new(size);
+        let (mut blurred, mut residual) = (vec![0.0; size * size], vec![0.0; size * size]);
+        let planes = self.rgb.chunks_exact(size * size);
+        for (plane, gradient) in planes.zip(self.gradient.chunks_exact_mut(size * size)) {
+            blur.run(plane, &mut blurred);
+            for row in 0..size {
+                let inner = row >= FRAME && row + FRAME < size;
+                // The frame's columns: all of a row above or below, else the first and the last few.
+                let (left, right) = if inner {
+                    (FRAME, size - FRAME)
+                } else {
+                    (size, size)
+                };
+                for col in (0..left).chain(right..size) {
+                    let (at, total) = (row * size + col, Blur::total(size, row, col));
+                    let difference = blurred[at] / total - plane[at];
+                    let grey = plane[at] - 0.5;
+                    value -= weight * (difference * difference + 0.8 * grey * grey);
+                    gradient[at] += weight * (2.0 * difference - 1.6 * grey);
+                    residual[at] = -2.0 * weight * difference / total;
+                }
+            }
+            // The blur's transpose carries each difference back to the pixels that it averaged.
+            blur.run(&residual, &mut blurred);
+            for (gradient, part) in gradient.iter_mut().zip(&blurred) {
+                *gradient += part;
+            }
+        }
+        value
+    }
+}
+
+/// Sums over 5 × 5 neighbours inside the image with weight 1, on the rim of the window ½: half a window of 5 and
+/// half a window of 3, each of them rows first and columns after that.
+struct Blur {
+    size: usize,
+    /// A row with two zeros at either end.
+    line: Vec<f32>,
+    /// Sums of 3 and of 5 along each row; two rows of zeros in front and behind.
+    sums: [Vec<f32>; 2],
+}
+
+impl Blur {
+    #[inline(always)]
+    fn new(size: usize) -> Self {
+        Self {
+            size,
+            line: vec![0.0; size + 4],
+            sums: [(); 2].map(|()| vec![0.0; (size + 4) * size]),
+        }
+    }
+
+    /// The weights that lie inside the image.
+    #[inline(always)]
+    fn total(size: usize, row: usize, col: usize) -> f32 {
+        let count = |at: usize, reach: usize| (at + reach + 1).min(size) - at.saturating_sub(reach);
+        let window = |reach: usize| (count(row, reach) * count(col, reach)) as f32;
+        0.5 * (window(1) + window(2))
+    }
+
+    #[inline(always)]
+    fn run(&mut self, plane: &[f32], out: &mut [f32]) {
+        let n = self.size;
+        let [threes, fives] = &mut self.sums;
+        let line = &mut self.line[..n + 4];
+        for (row, plane) in plane.chunks_exact(n).enumerate() {
+            line[2..n + 2].copy_from_slice(plane);
+            let at = (row + 2) * n..(row + 3) * n;
+            let (threes, fives) = (&mut threes[at.clone()], &mut fives[at]);
+            for col in 0..n {
+                let three = line[col + 1] + line[col + 2] + line[col + 3];
+                threes[col] = three;
+                fives[col] = line[col] + three + line[col + 4];
+            }
+        }
+        for (row, out) in out.chunks_exact_mut(n).enumerate() {
+            let threes = &threes[(row + 1) * n..(row + 4) * n];
+            let fives = &fives[row * n..(row + 5) * n];
+            for col in 0..n {
+                let three: f32 = (0..3).map(|k| threes[k * n + col]).sum();
+                let five: f32 = (0..5).map(|k| fives[k * n + col]).sum();
+                out[col] = 0.5 * (three + five);
+            }
         }
     }
 }

@@ -18,6 +18,7 @@
 //! frequencies lie side by side, so that a complex column transform is two real ones of contiguous data.
 
 use crate::math::rng::Rng;
+use crate::network::kernels::{Work, sigmoid, vectorised};
 use realfft::num_complex::Complex32;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use std::sync::Arc;
@@ -138,13 +139,7 @@ impl Param {
             let part = from..from + self.scale.len();
             self.inverse(&re[part.clone()], &im[part], scratch, out);
         }
-        let (red, rest) = rgb.split_at_mut(n_pixels);
-        let (green, blue) = rest.split_at_mut(n_pixels);
-        for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
-            let t = [*r, *g, *b];
-            let mix = |row: [f32; 3]| sigmoid(row[0] * t[0] + row[1] * t[1] + row[2] * t[2]);
-            (*r, *g, *b) = (mix(COLOUR[0]), mix(COLOUR[1]), mix(COLOUR[2]));
-        }
+        vectorised(Colours { planes: rgb });
     }
 
     /// Gradient of unit RGB → gradient of the spectrum, written to `out`. `rgb` is the image at that spectrum;
@@ -157,16 +152,10 @@ impl Param {
         out: &mut [f32],
     ) {
         let n_pixels = self.size * self.size;
-        for (g, y) in gradient.iter_mut().zip(rgb) {
-            *g *= y * (1.0 - y);
-        }
-        let (red, rest) = gradient.split_at_mut(n_pixels);
-        let (green, blue) = rest.split_at_mut(n_pixels);
-        for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
-            let t = [*r, *g, *b];
-            let mix = |c: usize| COLOUR[0][c] * t[0] + COLOUR[1][c] * t[1] + COLOUR[2][c] * t[2];
-            (*r, *g, *b) = (mix(0), mix(1), mix(2));
-        }
+        vectorised(ColoursBack {
+            rgb,
+            planes: &mut *gradient,
+        });
         let (re, im) = out.split_at_mut(3 * self.scale.len());
         for (axis, plane) in gradient.chunks_exact(n_pixels).enumerate() {
             let from = axis * self.scale.len();
@@ -293,9 +282,53 @@ impl Param {
     }
 }
 
-/// 1 / (1 + e^-x).
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+/// Decorrelated colours → unit RGB, in place.
+struct Colours<'a> {
+    planes: &'a mut [f32],
+}
+
+/// Three planes side by side.
+#[inline(always)]
+fn thirds(planes: &mut [f32]) -> [&mut [f32]; 3] {
+    let n = planes.len() / 3;
+    let (red, rest) = planes.split_at_mut(n);
+    let (green, blue) = rest.split_at_mut(n);
+    [red, green, &mut blue[..n]]
+}
+
+impl Work for Colours<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let [red, green, blue] = thirds(self.planes);
+        for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
+            let t = [*r, *g, *b];
+            let mix = |row: [f32; 3]| sigmoid(row[0] * t[0] + row[1] * t[1] + row[2] * t[2]);
+            (*r, *g, *b) = (mix(COLOUR[0]), mix(COLOUR[1]), mix(COLOUR[2]));
+        }
+    }
+}
+
+/// Gradient of unit RGB → gradient of decorrelated colours, in place; `rgb` is the image.
+struct ColoursBack<'a> {
+    rgb: &'a [f32],
+    planes: &'a mut [f32],
+}
+
+impl Work for ColoursBack<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        for (g, y) in self.planes.iter_mut().zip(self.rgb) {
+            *g *= y * (1.0 - y);
+        }
+        let [red, green, blue] = thirds(self.planes);
+        for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
+            let t = [*r, *g, *b];
+            let mix = |c: usize| COLOUR[0][c] * t[0] + COLOUR[1][c] * t[1] + COLOUR[2][c] * t[2];
+            (*r, *g, *b) = (mix(0), mix(1), mix(2));
+        }
+    }
 }
 
 /// Adam's moments of one icon (Kingma and Ba, 2015: β 0.9 and 0.999, ε 1e-8), ascending.
@@ -318,15 +351,39 @@ impl Adam {
 
     /// One step up along `gradient`.
     pub fn ascend(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f32) {
-        const BETA: (f32, f32) = (0.9, 0.999);
         self.step += 1;
-        let rate = learning_rate / (1.0 - BETA.0.powi(self.step));
-        let correction = (1.0 - BETA.1.powi(self.step)).sqrt().recip();
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((x, g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
+        vectorised(AdamStep {
+            moments: [&mut self.first, &mut self.second],
+            parameters,
+            gradient,
+            rate: learning_rate / (1.0 - BETA.0.powi(self.step)),
+            correction: (1.0 - BETA.1.powi(self.step)).sqrt().recip(),
+        });
+    }
+}
+
+/// How much of Adam's moments is kept from step to step.
+const BETA: (f32, f32) = (0.9, 0.999);
+
+struct AdamStep<'a> {
+    moments: [&'a mut [f32]; 2],
+    parameters: &'a mut [f32],
+    gradient: &'a [f32],
+    rate: f32,
+    correction: f32,
+}
+
+impl Work for AdamStep<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let [first, second] = self.moments;
+        let moments = first.iter_mut().zip(second);
+        let values = self.parameters.iter_mut().zip(self.gradient);
+        for ((x, g), (m, v)) in values.zip(moments) {
             *m = BETA.0 * *m + (1.0 - BETA.0) * g;
             *v = BETA.1 * *v + (1.0 - BETA.1) * g * g;
-            *x += rate * *m / (v.sqrt() * correction + 1e-8);
+            *x += self.rate * *m / (v.sqrt() * self.correction + 1e-8);
         }
     }
 }

@@ -10,6 +10,7 @@
 
 use crate::atlas::TransformForm;
 use crate::math::rng::Rng;
+use crate::network::kernels::{Work, vectorised};
 
 /// Icon size for which the article's amounts in pixels are meant; smaller icons get proportionally less.
 const NOMINAL_SIZE: usize = 80;
@@ -78,6 +79,35 @@ impl Draw {
         }
     }
 
+    /// Sizes that the network may see of an icon of `size` pixels, each once, ascending; the icon's own is one.
+    pub fn sizes(form: TransformForm, size: usize) -> Vec<usize> {
+        let mut draw = Self::new(form, size, &mut Rng::new(0));
+        let scales = match form {
+            TransformForm::Recipe => 1,
+            TransformForm::Notebook => SCALES,
+        };
+        let mut sizes = vec![size];
+        for n in 0..scales {
+            draw.scale = nth_scale(form, n);
+            sizes.push(draw.out_size(size).0);
+        }
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+
+    /// Sides, for icons of `size` pixels: what the network sees, what is left of the icon there, the window scaled,
+    /// and the window.
+    fn out_size(&self, size: usize) -> (usize, usize, usize, usize) {
+        let window = (size + 2 * self.pad)
+            .saturating_sub(self.window_loss)
+            .max(1);
+        let scaled = ((self.scale * window as f32) as usize).max(1);
+        let seen = scaled.saturating_sub(self.last_loss).max(1);
+        let out = if self.to_size { size } else { seen };
+        (out, seen, scaled, window)
+    }
+
     /// No change at all: the image as it is.
     pub fn identity() -> Self {
         Self {
@@ -94,16 +124,25 @@ impl Draw {
     }
 }
 
+/// Entries of the notebook's list of scales: 85, and twice the recipe's.
+const SCALES: usize = 85 + 40;
+
 /// lucid's list for the form, drawn uniformly: for the recipe 0.998^n, n in 20..40; the notebook has 0.995^n,
 /// n in -5..80, and twice the recipe's.
 fn scale(form: TransformForm, rng: &mut Rng) -> f32 {
+    let n = match form {
+        TransformForm::Recipe => 20,
+        TransformForm::Notebook => SCALES,
+    };
+    nth_scale(form, rng.below(n))
+}
+
+fn nth_scale(form: TransformForm, n: usize) -> f32 {
     let narrow = |n: usize| 0.998_f32.powi(20 + n as i32);
     match form {
-        TransformForm::Recipe => narrow(rng.below(20)),
-        TransformForm::Notebook => match rng.below(85 + 40) {
-            n if n < 85 => 0.995_f32.powi(n as i32 - 5),
-            n => narrow((n - 85) % 20),
-        },
+        TransformForm::Recipe => narrow(n),
+        TransformForm::Notebook if n < 85 => 0.995_f32.powi(n as i32 - 5),
+        TransformForm::Notebook => narrow((n - 85) % 20),
     }
 }
 
@@ -136,12 +175,7 @@ pub struct Resampling {
 impl Resampling {
     /// Composes `draw` for icons of `size` pixels.
     pub fn new(draw: &Draw, size: usize) -> Self {
-        let window = (size + 2 * draw.pad)
-            .saturating_sub(draw.window_loss)
-            .max(1);
-        let scaled = ((draw.scale * window as f32) as usize).max(1);
-        let seen = scaled.saturating_sub(draw.last_loss).max(1);
-        let out_size = if draw.to_size { size } else { seen };
+        let (out_size, seen, scaled, window) = draw.out_size(size);
         // Centred: rows of the result before the first row that is seen (negative when it is cropped).
         let margin = if out_size >= seen {
             ((out_size - seen) / 2) as i64
@@ -177,23 +211,107 @@ impl Resampling {
         Self { out_size, taps }
     }
 
-    /// `out = multiply · (resampled plane) + add`, for one colour plane `[size, size]` → `[out_size, out_size]`.
-    /// Outside the image the resampled plane is 0 (black).
-    pub fn apply(&self, plane: &[f32], multiply: f32, add: f32, out: &mut [f32]) {
-        for (tap, out) in self.taps.iter().zip(out) {
-            let sum: f32 = (0..4)
-                .map(|k| tap.weight[k] * plane[tap.at[k] as usize])
-                .sum();
-            *out = multiply * (sum + tap.constant) + add;
-        }
+    /// Unit RGB planes `[3, size, size]` → the network's `[3, out_size, out_size]`: each of its channels is
+    /// `multiply · (resampled plane) + add` of the plane that `affine` names. Outside the image the resampled plane is
+    /// 0 (black).
+    pub fn apply(&self, planes: &[f32], affine: [(usize, f32, f32); 3], out: &mut [f32]) {
+        vectorised(Apply {
+            taps: &self.taps,
+            planes,
+            affine,
+            out,
+        });
     }
 
-    /// The transpose of [`Resampling::apply`]'s linear part: `plane += multiply · Aᵀ · cotangent`.
-    pub fn add_transpose(&self, cotangent: &[f32], multiply: f32, plane: &mut [f32]) {
-        for (tap, g) in self.taps.iter().zip(cotangent) {
-            let g = multiply * g;
-            for k in 0..4 {
-                plane[tap.at[k] as usize] += tap.weight[k] * g;
+    /// The transpose of [`Resampling::apply`]'s linear part: `planes += Aᵀ · cotangent`.
+    pub fn add_transpose(
+        &self,
+        cotangent: &[f32],
+        affine: [(usize, f32, f32); 3],
+        planes: &mut [f32],
+    ) {
+        vectorised(AddTranspose {
+            taps: &self.taps,
+            cotangent,
+            affine,
+            planes,
+        });
+    }
+}
+
+/// Colours of a pixel side by side (and one lane more), so that one load serves all of them.
+type Pixel = [f32; 4];
+
+/// Three planes of equal size.
+#[inline(always)]
+fn thirds(planes: &[f32]) -> [&[f32]; 3] {
+    let n = planes.len() / 3;
+    [0, 1, 2].map(|c| &planes[c * n..(c + 1) * n])
+}
+
+struct Apply<'a> {
+    taps: &'a [Tap],
+    planes: &'a [f32],
+    affine: [(usize, f32, f32); 3],
+    out: &'a mut [f32],
+}
+
+impl Work for Apply<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let [red, green, blue] = thirds(self.planes);
+        let colours = red.iter().zip(green).zip(blue);
+        let image: Vec<Pixel> = colours.map(|((r, g), b)| [*r, *g, *b, 0.0]).collect();
+        let mut seen: Vec<Pixel> = Vec::with_capacity(self.taps.len());
+        for tap in self.taps {
+            let mut sum = [tap.constant; 4];
+            for (&at, weight) in tap.at.iter().zip(tap.weight) {
+                let pixel = &image[at as usize];
+                for lane in 0..4 {
+                    sum[lane] += weight * pixel[lane];
+                }
+            }
+            seen.push(sum);
+        }
+        let outs = self.out.chunks_exact_mut(self.taps.len());
+        for (out, (source, multiply, add)) in outs.zip(self.affine) {
+            for (out, pixel) in out.iter_mut().zip(&seen) {
+                *out = multiply * pixel[source] + add;
+            }
+        }
+    }
+}
+
+struct AddTranspose<'a> {
+    taps: &'a [Tap],
+    cotangent: &'a [f32],
+    affine: [(usize, f32, f32); 3],
+    planes: &'a mut [f32],
+}
+
+impl Work for AddTranspose<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let channels = thirds(self.cotangent);
+        let factors = self.affine.map(|(_, multiply, _)| multiply);
+        let n = self.planes.len() / 3;
+        let mut image: Vec<Pixel> = vec![[0.0; 4]; n];
+        for (k, tap) in self.taps.iter().enumerate() {
+            let g: [f32; 3] = std::array::from_fn(|c| factors[c] * channels[c][k]);
+            let g = [g[0], g[1], g[2], 0.0];
+            for (&at, weight) in tap.at.iter().zip(tap.weight) {
+                let pixel = &mut image[at as usize];
+                for lane in 0..4 {
+                    pixel[lane] += weight * g[lane];
+                }
+            }
+        }
+        for (channel, (source, ..)) in self.affine.into_iter().enumerate() {
+            let plane = &mut self.planes[source * n..(source + 1) * n];
+            for (value, pixel) in plane.iter_mut().zip(&image) {
+                *value += pixel[channel];
             }
         }
     }
@@ -232,20 +350,24 @@ mod tests {
 
     const FORMS: [TransformForm; 2] = [TransformForm::Recipe, TransformForm::Notebook];
 
+    /// Channels as a network may read them: in another order, each with a factor and a summand of its own.
+    const AFFINE: [(usize, f32, f32); 3] = [(2, 2.5, 0.3), (0, -1.5, 0.1), (1, 0.5, -0.7)];
+    const PLAIN: [(usize, f32, f32); 3] = [(0, 1.0, 0.0), (1, 1.0, 0.0), (2, 1.0, 0.0)];
+
     #[test]
     fn transpose_is_the_transpose() {
         for form in FORMS {
             for (seed, size) in [(1, 80), (2, 33), (3, 9), (4, 96)] {
                 let mut rng = stream(&[seed]);
                 let map = Resampling::new(&Draw::new(form, size, &mut rng), size);
-                let n_out = map.out_size * map.out_size;
-                let x: Vec<f32> = (0..size * size).map(|_| rng.normal()).collect();
+                let (n, n_out) = (3 * size * size, 3 * map.out_size * map.out_size);
+                let x: Vec<f32> = (0..n).map(|_| rng.normal()).collect();
                 let y: Vec<f32> = (0..n_out).map(|_| rng.normal()).collect();
                 let (mut at_x, mut at_zero) = (vec![0.0; n_out], vec![0.0; n_out]);
-                map.apply(&x, 2.5, 0.3, &mut at_x);
-                map.apply(&vec![0.0; size * size], 2.5, 0.3, &mut at_zero);
-                let mut pulled = vec![0.0; size * size];
-                map.add_transpose(&y, 2.5, &mut pulled);
+                map.apply(&x, AFFINE, &mut at_x);
+                map.apply(&vec![0.0; n], AFFINE, &mut at_zero);
+                let mut pulled = vec![0.0; n];
+                map.add_transpose(&y, AFFINE, &mut pulled);
                 let inner = |a: &[f32], b: &[f32]| -> f64 {
                     a.iter()
                         .zip(b)
@@ -268,12 +390,15 @@ mod tests {
             for seed in 0..20 {
                 let draw = Draw::new(form, 80, &mut stream(&[seed]));
                 let map = Resampling::new(&draw, 80);
-                let mut out = vec![0.0; map.out_size * map.out_size];
-                map.apply(&vec![0.7; 80 * 80], 1.0, 0.0, &mut out);
                 let (middle, n) = (map.out_size / 2, map.out_size);
-                for row in middle - 10..middle + 10 {
-                    for value in &out[row * n + middle - 10..row * n + middle + 10] {
-                        assert!((value - 0.7).abs() < 1e-5, "{form:?}: {value}");
+                let mut out = vec![0.0; 3 * n * n];
+                map.apply(&vec![0.7; 3 * 80 * 80], AFFINE, &mut out);
+                for (out, (_, multiply, add)) in out.chunks_exact(n * n).zip(AFFINE) {
+                    let expected = multiply * 0.7 + add;
+                    for row in middle - 10..middle + 10 {
+                        for value in &out[row * n + middle - 10..row * n + middle + 10] {
+                            assert!((value - expected).abs() < 1e-5, "{form:?}: {value}");
+                        }
                     }
                 }
                 // weights and padding share out one unit, or there is nothing
@@ -297,13 +422,18 @@ mod tests {
         assert!(sizes(TransformForm::Notebook).all(|n| (32..=51).contains(&n)));
         assert!(sizes(TransformForm::Notebook).any(|n| n < 38));
         assert!(sizes(TransformForm::Notebook).any(|n| n > 48));
+        for form in FORMS {
+            let told = Draw::sizes(form, 80);
+            assert!(sizes(form).all(|n| told.contains(&n)), "{told:?}");
+            assert!(told.contains(&80));
+        }
     }
 
     #[test]
     fn identity_is_the_image() {
-        let image: Vec<f32> = (0..49).map(|v| v as f32).collect();
-        let mut out = vec![0.0; 49];
-        Resampling::new(&Draw::identity(), 7).apply(&image, 1.0, 0.0, &mut out);
+        let image: Vec<f32> = (0..3 * 49).map(|v| v as f32).collect();
+        let mut out = vec![0.0; 3 * 49];
+        Resampling::new(&Draw::identity(), 7).apply(&image, PLAIN, &mut out);
         assert_eq!(out, image);
     }
 
@@ -313,10 +443,10 @@ mod tests {
             angle: 90.0,
             ..Draw::identity()
         };
-        let mut image = vec![0.0; 25];
+        let mut image = vec![0.0; 3 * 25];
         image[2] = 1.0;
-        let mut out = vec![0.0; 25];
-        Resampling::new(&draw, 5).apply(&image, 1.0, 0.0, &mut out);
+        let mut out = vec![0.0; 3 * 25];
+        Resampling::new(&draw, 5).apply(&image, PLAIN, &mut out);
         assert!((out[2 * 5 + 4] - 1.0).abs() < 1e-5, "{out:?}");
     }
 

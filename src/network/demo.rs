@@ -30,6 +30,7 @@ pub fn input() -> InputSpec {
     InputSpec {
         size: SIDE,
         resize: Resize::Crop { via: SIDE },
+        filter: crate::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [120.0; 3],
         scale: [60.0; 3],

@@ -1,7 +1,7 @@
 //! What a network's input looks like, and how pixels become it.
 
 use super::{NetworkError, Result};
-pub use crate::atlas::{Channels, InputSpec, Resize};
+pub use crate::atlas::{Channels, Filter, InputSpec, Resize};
 use candle_core::{Device, Tensor};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -37,7 +37,7 @@ impl InputSpec {
                 (self.size, Some(width.min(height) as f64 * share))
             }
         };
-        let resized = resize(rgb, (width, height), via, part)?;
+        let resized = resize(rgb, (width, height), via, (part, self.filter))?;
         let margin = (via - self.size) / 2;
         let plane = self.size * self.size;
         let mut out = vec![0f32; 3 * plane];
@@ -92,16 +92,25 @@ impl InputSpec {
     }
 }
 
-/// To a square of `side`, from all of the picture or only its central square of `part` pixels. Bilinear, with the
-/// filter widened when the picture shrinks (what Pillow calls `BILINEAR`).
-fn resize(rgb: &[u8], from: (usize, usize), side: usize, part: Option<f64>) -> Result<Vec<u8>> {
+/// To a square of `side`, from all of the picture or only its central square of `part` pixels. The filter is widened
+/// when the picture shrinks (what Pillow calls `BILINEAR` and `BICUBIC`).
+fn resize(
+    rgb: &[u8],
+    from: (usize, usize),
+    side: usize,
+    (part, filter): (Option<f64>, Filter),
+) -> Result<Vec<u8>> {
     let bad = |error: &dyn std::fmt::Display| {
         NetworkError::BadInput(format!("a {}×{} picture: {error}", from.0, from.1))
     };
     let source = ImageRef::new(from.0 as u32, from.1 as u32, rgb, PixelType::U8x3)
         .map_err(|error| bad(&error))?;
     let mut target = Image::new(side as u32, side as u32, PixelType::U8x3);
-    let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    let filter = match filter {
+        Filter::Bilinear => FilterType::Bilinear,
+        Filter::Bicubic => FilterType::CatmullRom,
+    };
+    let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     if let Some(part) = part {
         let (left, top) = ((from.0 as f64 - part) / 2.0, (from.1 as f64 - part) / 2.0);
         options = options.crop(left, top, part, part);
@@ -120,6 +129,7 @@ mod tests {
         InputSpec {
             size: 4,
             resize,
+            filter: crate::atlas::Filter::Bilinear,
             channels,
             mean: [10.0, 20.0, 30.0],
             scale: [1.0, 2.0, 4.0],

@@ -27,6 +27,7 @@ mod conv;
 mod curve;
 mod model;
 mod pack;
+mod part;
 mod plan;
 mod pointwise;
 mod pool;
@@ -37,11 +38,14 @@ mod tangent;
 mod winograd;
 
 pub use segment::Segment;
-pub use simd::{Isa, fma_loop};
+pub use simd::{Isa, Work, fma_loop, vectorised};
+
+pub(crate) use curve::sigmoid;
 
 use crate::atlas::Relaxation;
 
-use super::{Extent, Graph, NetworkError, NodeId, Result};
+use super::model::of_position;
+use super::{Extent, Graph, NetworkError, NodeId, Position, Result};
 use candle_core::Tensor;
 use conv::Mode;
 use model::{Kind, Node, Step};
@@ -55,8 +59,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tangent::{Regions, Tangents};
 
-/// What a plan was made for: start, map size, targets, with gradients.
-type Key = (usize, [usize; 2], Vec<usize>, bool);
+/// What is asked of a plan besides its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Ways {
+    /// The way back too.
+    gradients: bool,
+    /// Only this position of the one target.
+    at: Option<[usize; 2]>,
+}
+
+/// What a plan was made for: start, map size, targets, and what is asked of it.
+type Key = (usize, [usize; 2], Vec<usize>, Ways);
 
 /// A graph packed for the CPU.
 #[derive(Debug)]
@@ -71,6 +84,12 @@ pub struct Engine {
 
 /// Bytes that the tapes of a batch may take together; images beyond that are run a second time on the way back.
 const TAPES: usize = 192 << 20;
+
+/// Floats of buffers that the images of a group may take together.
+const GROUP: usize = 6 << 20;
+
+/// Most images in a group: enough to use each weight that was read many times.
+const MOST_TOGETHER: usize = 8;
 
 /// More plans than this are not remembered: image sizes come from a small set.
 const PLANS: usize = 64;
@@ -135,7 +154,7 @@ impl Engine {
         taps: &[NodeId],
     ) -> Result<Vec<Tensor>> {
         let (planes, batch, size) = self.read(values, from.0)?;
-        let plan = self.plan(from.0, size, taps, false)?;
+        let plan = self.plan(from.0, size, taps, Ways::default())?;
         let mut outputs = taps
             .iter()
             .map(|&tap| vec![0f32; batch * len(&plan, tap)])
@@ -148,15 +167,16 @@ impl Engine {
             }
         }
         let runner = self.runner(&plan, batch);
-        let per_image = planes.len() / batch;
+        let images: Vec<&[f32]> = planes.chunks_exact(planes.len() / batch).collect();
+        let group = runner.group(batch);
         shares
-            .into_par_iter()
-            .zip(planes.par_chunks_exact(per_image))
-            .try_for_each(|(mut share, planes)| {
+            .par_chunks_mut(group)
+            .zip(images.par_chunks(group))
+            .try_for_each(|(shares, images)| {
                 let mut workspace = Lent::new(&self.workspaces);
                 let mut failure = None;
-                runner.forward(&mut workspace.value, planes, None, &mut |idx, seen| {
-                    for (part, tap) in share.iter_mut().zip(taps) {
+                let seen = &mut |which: usize, idx: usize, seen: Seen| {
+                    for (part, tap) in shares[which].iter_mut().zip(taps) {
                         if tap.0 == idx {
                             failure = self
                                 .unpack(&plan, idx, &seen, part)
@@ -164,7 +184,8 @@ impl Engine {
                                 .or(failure.take());
                         }
                     }
-                })?;
+                };
+                runner.forward(&mut workspace.value, images, None, seen)?;
                 failure.map_or(Ok(()), Err)
             })?;
         outputs
@@ -185,28 +206,80 @@ impl Engine {
         tap: NodeId,
         cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
+        let ways = Ways {
+            gradients: true,
+            at: None,
+        };
+        self.vjp_of(images, (tap, ways), cotangent)
+    }
+
+    /// The same for the one position (row, column) of the tap's map that `at` chooses by its size: the activation is
+    /// `[batch, channels, 1, 1]`, and what the position does not see is not computed.
+    ///
+    /// # Errors
+    /// As [`Engine::vjp`]; a tap without positions, a position outside of the map.
+    pub fn vjp_at(
+        &self,
+        images: &Tensor,
+        (tap, at): (NodeId, &Position<'_>),
+        cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
+        let (_, _, rows, cols) = images.dims4()?;
+        let size = [rows, cols];
+        let plan = self.plan(0, size, &[tap], Ways::default())?;
+        let [rows, cols] = plan.sizes[tap.0];
+        let (row, col) = at((rows, cols));
+        if self.nodes[tap.0].kind != Kind::Map || row >= rows || col >= cols {
+            return Err(NetworkError::BadInput(format!(
+                "node {} has {rows} × {cols} positions, not {row}, {col}",
+                tap.0
+            )));
+        }
+        let ways = Ways {
+            gradients: true,
+            at: Some([row, col]),
+        };
+        // Of some nodes more than the position is held.
+        let [top, left] = self.plan(0, size, &[tap], ways)?.origins[tap.0];
+        let (row, col) = (row - top, col - left);
+        let mut one = |part: &Tensor| of_position(part, (row, col), cotangent);
+        let (part, gradient) = self.vjp_of(images, (tap, ways), &mut one)?;
+        let activation = part.narrow(2, row, 1)?.narrow(3, col, 1)?.contiguous()?;
+        Ok((activation, gradient))
+    }
+
+    fn vjp_of(
+        &self,
+        images: &Tensor,
+        (tap, ways): (NodeId, Ways),
+        cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
         let (planes, batch, size) = self.read(images, 0)?;
-        let plan = self.plan(0, size, &[tap], true)?;
+        let plan = self.plan(0, size, &[tap], ways)?;
         let runner = self.runner(&plan, batch);
         let (per_image, per_tap) = (planes.len() / batch, len(&plan, tap));
+        let group = runner.group(batch);
+        let sources: Vec<&[f32]> = planes.chunks_exact(per_image).collect();
         let mut activation = vec![0f32; batch * per_tap];
         let held = AtomicUsize::new(0);
         let tapes = activation
-            .par_chunks_exact_mut(per_tap)
-            .zip(planes.par_chunks_exact(per_image))
-            .map(|(activation, planes)| {
+            .par_chunks_mut(group * per_tap)
+            .zip(sources.par_chunks(group))
+            .map(|(activation, sources)| {
                 let mut unpacked = Ok(());
-                let mut seen = |idx: usize, seen: Seen| {
+                let mut seen = |which: usize, idx: usize, seen: Seen| {
                     if idx == tap.0 {
-                        unpacked = self.unpack(&plan, idx, &seen, activation);
+                        let part = &mut activation[which * per_tap..(which + 1) * per_tap];
+                        let done = self.unpack(&plan, idx, &seen, part);
+                        unpacked = std::mem::replace(&mut unpacked, Ok(())).and(done);
                     }
                 };
-                let tape = self.tape(&runner, planes, &mut seen)?;
-                let bytes = tape.iter().map(Record::bytes).sum();
+                let tapes = self.tapes(&runner, sources, &mut seen)?;
+                let bytes = tapes.iter().flatten().map(Record::bytes).sum();
                 let fits = held.fetch_add(bytes, Ordering::Relaxed) + bytes <= TAPES;
-                unpacked.map(|()| fits.then_some(tape))
+                unpacked.map(|()| fits.then_some(tapes))
             })
-            .collect::<Result<Vec<Option<Vec<Record>>>>>()?;
+            .collect::<Result<Vec<Option<Vec<Vec<Record>>>>>>()?;
         let activation = tensor(&plan, activation, batch, tap)?;
         let cotangent = cotangent(&activation)?;
         if cotangent.dims() != activation.dims() {
@@ -219,34 +292,36 @@ impl Engine {
         let cotangent: Vec<f32> = cotangent.flatten_all()?.to_vec1()?;
         let mut gradient = vec![0f32; planes.len()];
         gradient
-            .par_chunks_exact_mut(per_image)
-            .zip(cotangent.par_chunks_exact(per_tap))
-            .zip(planes.par_chunks_exact(per_image))
+            .par_chunks_mut(group * per_image)
+            .zip(cotangent.par_chunks(group * per_tap))
+            .zip(sources.par_chunks(group))
             .zip(tapes)
-            .try_for_each(|(((gradient, cotangent), planes), tape)| {
-                let tape = match tape {
-                    Some(tape) => tape,
-                    None => self.tape(&runner, planes, &mut |_, _| ())?,
+            .try_for_each(|(((gradient, cotangent), sources), tapes)| {
+                let tapes = match tapes {
+                    Some(tapes) => tapes,
+                    None => self.tapes(&runner, sources, &mut |_, _, _| ())?,
                 };
                 let mut workspace = Lent::new(&self.workspaces);
-                let from = (tap.0, cotangent);
-                runner.backward(&mut workspace.value, &tape, from, gradient)
+                let from: Vec<&[f32]> = cotangent.chunks_exact(per_tap).collect();
+                let mut to: Vec<&mut [f32]> = gradient.chunks_exact_mut(per_image).collect();
+                runner.backward(&mut workspace.value, &tapes, (tap.0, &from), &mut to)
             })?;
         let gradient = Tensor::from_vec(gradient, images.shape(), images.device())?;
         Ok((activation, gradient))
     }
 
-    /// One image forward, with what the way back needs.
-    fn tape(
+    /// Some images forward, with what the way back needs of each.
+    fn tapes(
         &self,
         runner: &Runner,
-        planes: &[f32],
-        seen: &mut dyn FnMut(usize, Seen),
-    ) -> Result<Vec<Record>> {
+        images: &[&[f32]],
+        seen: &mut dyn FnMut(usize, usize, Seen),
+    ) -> Result<Vec<Vec<Record>>> {
         let mut workspace = Lent::new(&self.workspaces);
-        let mut tape = Vec::with_capacity(runner.plan.steps.len());
-        runner.forward(&mut workspace.value, planes, Some(&mut tape), seen)?;
-        Ok(tape)
+        let tape = || Vec::with_capacity(runner.plan.steps.len());
+        let mut tapes: Vec<Vec<Record>> = images.iter().map(|_| tape()).collect();
+        runner.forward(&mut workspace.value, images, Some(&mut tapes), seen)?;
+        Ok(tapes)
     }
 
     /// Change of the values at `to` (`[batch, features]`: the logits) along `activation` (`[1, channels, rows,
@@ -285,16 +360,11 @@ impl Engine {
                 "position {row}, {col} lies outside the {rows} × {cols} map"
             )));
         }
-        let plan = self.plan(tap.0, size, &[to], false)?;
+        let plan = self.plan(tap.0, size, &[to], Ways::default())?;
         let runner = self.runner(&plan, batch);
-        let mut tape = Vec::with_capacity(plan.steps.len());
-        let mut workspace = Lent::new(&self.workspaces);
-        runner.forward(
-            &mut workspace.value,
-            &planes,
-            Some(&mut tape),
-            &mut |_, _| (),
-        )?;
+        let tape = self
+            .tapes(&runner, &[&planes], &mut |_, _, _| ())?
+            .remove(0);
         let tangents = Tangents {
             runner,
             tape: &tape,
@@ -334,19 +404,19 @@ impl Engine {
         start: usize,
         size: [usize; 2],
         taps: &[NodeId],
-        gradients: bool,
+        ways: Ways,
     ) -> Result<Arc<Plan>> {
         let targets: Vec<usize> = taps.iter().map(|tap| tap.0).collect();
         if let Some(tap) = targets.iter().find(|&&tap| tap >= self.nodes.len()) {
             return Err(NetworkError::BadGraph(format!("no node {tap}")));
         }
-        let key = (start, size, targets, gradients);
+        let key = (start, size, targets, ways);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = plans.get(&key) {
             return Ok(plan.clone());
         }
-        let mut plan = Plan::new(&self.graph, &self.nodes, (start, size), &key.2)?;
-        if gradients {
+        let mut plan = Plan::new(&self.graph, &self.nodes, (start, size), &key.2, ways.at)?;
+        if ways.gradients {
             plan = plan.with_gradients(&self.nodes, key.2[0]);
         }
         let plan = Arc::new(plan);

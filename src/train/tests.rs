@@ -49,6 +49,7 @@ fn spec() -> InputSpec {
     InputSpec {
         size: SIDE,
         resize: Resize::Warp,
+        filter: crate::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [110.0; 3],
         scale: [50.0; 3],

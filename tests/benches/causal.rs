@@ -63,6 +63,7 @@ fn open(folder: &Path) -> Net {
     let input = InputSpec {
         size: number("side") as usize,
         resize: Resize::Warp,
+        filter: atlascope::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [number("mean"); 3],
         scale: [number("scale"); 3],

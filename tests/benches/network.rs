@@ -182,6 +182,7 @@ fn onnx(name: &str, model: &[u8]) -> Network {
             size.0
         }),
         resize: Resize::Warp,
+        filter: atlascope::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [127.0; 3],
         scale: [128.0; 3],

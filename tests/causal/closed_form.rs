@@ -44,6 +44,7 @@ fn network() -> Network {
     let input = InputSpec {
         size: SIDE as usize,
         resize: Resize::Warp,
+        filter: atlascope::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [0.0; 3],
         scale: [255.0; 3],

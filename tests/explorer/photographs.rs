@@ -106,6 +106,7 @@ fn a_crop_is_the_part_that_was_asked_for() {
     seen.recipe.input = Some(InputSpec {
         size: 64,
         resize: Resize::WarpCrop { via: 128 },
+        filter: atlascope::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [0.0; 3],
         scale: [1.0; 3],

@@ -43,7 +43,7 @@ fn layers_and_logits_agree() {
 #[test]
 fn gradients_agree() {
     let Some(network) = inception() else { return };
-    for (name, batch, side) in [("mixed4d", 3, 80), ("mixed3b", 1, 97), ("logits", 2, 71)] {
+    for (name, batch, side) in [("mixed4d", 6, 80), ("mixed3b", 1, 97), ("logits", 2, 71)] {
         let tap = network.graph.find(name).unwrap();
         let images = images(batch, side);
         let objective = |activation: &Tensor| Ok(noise(activation.dims(), 8));
@@ -56,6 +56,29 @@ fn gradients_agree() {
                 "{:?} {name} {batch} × {side}: {error}",
                 engine.isa()
             );
+        }
+    }
+}
+
+/// An icon's gradient: of the middle of a layer, from which the fast path leaves out what that does not see.
+#[test]
+fn gradients_of_one_position_agree() {
+    let Some(network) = inception() else { return };
+    let objective = |activation: &Tensor| Ok(noise(activation.dims(), 8));
+    let centre = |(rows, cols): (usize, usize)| (rows / 2, cols / 2);
+    for (name, batch, side) in [("mixed4d", 5, 80), ("mixed3a", 2, 48), ("mixed5b", 1, 71)] {
+        let tap = network.graph.find(name).unwrap();
+        let images = images(batch, side);
+        let expected = network
+            .vjp_at(&images, (tap, &centre), &mut { objective })
+            .unwrap();
+        for engine in engines(&network.graph, 224) {
+            let (_, found) = engine
+                .vjp_at(&images, (tap, &centre), &mut { objective })
+                .unwrap();
+            let error = relative_l2(&values(&found), &values(&expected));
+            let isa = engine.isa();
+            assert!(error < 0.02, "{isa:?} {name} {batch} × {side}: {error}");
         }
     }
 }

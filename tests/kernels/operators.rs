@@ -3,6 +3,7 @@
 use super::{assert_close, engines, noise, reference};
 use atlascope::network::ops::{AvgPool, Conv, Linear, Lrn, MaxPool};
 use atlascope::network::{Graph, NodeId, Op};
+use candle_core::Tensor;
 use proptest::prelude::*;
 
 /// A convolution of any shape.
@@ -46,6 +47,42 @@ pub(super) fn check(graph: &Graph, tap: NodeId, size: [usize; 2], batch: usize, 
         assert_close(&what, &activation, &expected, 1e-4);
         assert_close(&format!("{what}, gradient"), &found, &gradient, 1e-4);
     }
+    if expected.rank() == 4 {
+        check_position(graph, tap, &images, (&expected, &cotangent), seed);
+    }
+}
+
+/// The gradient of one position is that of a cotangent that is zero elsewhere.
+fn check_position(
+    graph: &Graph,
+    tap: NodeId,
+    images: &Tensor,
+    (expected, cotangent): (&Tensor, &Tensor),
+    seed: u32,
+) {
+    let (_, _, rows, cols) = expected.dims4().unwrap();
+    let (row, col) = (seed as usize % rows, seed as usize / 3 % cols);
+    let here = |x: &Tensor| x.narrow(2, row, 1).unwrap().narrow(3, col, 1).unwrap();
+    let wide = here(cotangent)
+        .pad_with_zeros(2, row, rows - row - 1)
+        .unwrap();
+    let wide = wide.pad_with_zeros(3, col, cols - col - 1).unwrap();
+    let (_, _, height, width) = images.dims4().unwrap();
+    let network = reference(graph.clone(), height.max(width));
+    let (_, gradient) = network.vjp(images, tap, &mut |_| Ok(wide.clone())).unwrap();
+    for engine in engines(graph, height.max(width)) {
+        let what = format!("{:?} {row}, {col} of {rows} × {cols}", engine.isa());
+        let at = |size| {
+            assert_eq!(size, (rows, cols));
+            (row, col)
+        };
+        let (activation, found) = engine
+            .vjp_at(images, (tap, &at), &mut |_| Ok(here(cotangent)))
+            .unwrap();
+        let wanted = here(expected).contiguous().unwrap();
+        assert_close(&what, &activation, &wanted, 1e-4);
+        assert_close(&format!("{what}, gradient"), &found, &gradient, 1e-4);
+    }
 }
 
 proptest! {
@@ -58,7 +95,7 @@ proptest! {
         pads in [0usize..4, 0..4, 0..4, 0..4],
         size in [6usize..20, 6..20],
         channels in [1usize..40, 1..70],
-        batch in 1usize..4,
+        batch in 1usize..7,
         seed in 0u32..1000,
     ) {
         let pads = std::array::from_fn(|i| pads[i].min(kernel[i % 2] - 1));

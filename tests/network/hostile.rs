@@ -103,6 +103,7 @@ fn spec() -> InputSpec {
     InputSpec {
         size: 8,
         resize: Resize::Warp,
+        filter: atlascope::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [0.0; 3],
         scale: [1.0; 3],

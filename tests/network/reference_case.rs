@@ -3,7 +3,7 @@
 
 use atlascope::atlas::Relaxation;
 use atlascope::network::onnx::{Source, load};
-use atlascope::network::{Channels, Compute, InputSpec, Network, NodeId, Resize};
+use atlascope::network::{Channels, Compute, InputSpec, Network, NodeId, Op, Resize};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,8 @@ pub(crate) struct Report {
     pub(crate) n_taps: usize,
     pub(crate) worst: Worst,
     pub(crate) logits: f32,
+    /// Values behind a ReLU that are 0 in one of the two only. Each moves the gradient by a jump, not by a rounding.
+    pub(crate) kinks: usize,
     /// Gradient of the weighted logits to the image, where it was recorded.
     pub(crate) gradient: Option<f32>,
     /// |⟨w, Jv⟩ − ⟨Jᵀw, v⟩| as a share of the vectors' lengths.
@@ -110,6 +112,7 @@ impl Case {
         let input = InputSpec {
             size: self.about.input[2],
             resize: Resize::Warp,
+            filter: atlascope::atlas::Filter::Bilinear,
             channels: Channels::Rgb,
             mean: [0.0; 3],
             scale: [1.0; 3],
@@ -160,7 +163,12 @@ impl Case {
             };
             report.n_compared += 1;
             report.n_taps += usize::from(network.extent(id).map_size().is_some());
-            let error = apart(&flat(value), expected);
+            let found = flat(value);
+            if matches!(network.graph.node(id).op, Op::Relu) {
+                let pairs = found.iter().zip(expected);
+                report.kinks += pairs.filter(|(a, b)| (**a > 0.0) != (**b > 0.0)).count();
+            }
+            let error = apart(&found, expected);
             if error > report.worst.error {
                 report.worst.error = error;
                 report.worst.at.clone_from(name);

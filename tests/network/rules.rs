@@ -221,6 +221,7 @@ fn small_network(seed: u32) -> Network {
     let input = InputSpec {
         size: 21,
         resize: Resize::Warp,
+        filter: atlascope::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [0.0; 3],
         scale: [1.0; 3],

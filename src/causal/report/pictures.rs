@@ -2,7 +2,7 @@
 
 use crate::causal::{Album, pixels};
 use crate::images;
-use crate::network::{Channels, InputSpec, Resize};
+use crate::network::{Channels, Filter, InputSpec, Resize};
 use crate::suspects::claim::{Claim, Provenance};
 use image::RgbImage;
 use std::path::Path;
@@ -21,7 +21,9 @@ pub struct Pictures {
 /// The input that a claim was measured with, as far as pictures need it.
 fn input(from: &Provenance) -> InputSpec {
     let size = from.size.clamp(1, 8192) as usize;
-    let (form, via) = from.resize.split_once(':').unwrap_or((&from.resize, ""));
+    let bicubic = from.resize.strip_suffix(":bicubic");
+    let resize = bicubic.unwrap_or(&from.resize);
+    let (form, via) = resize.split_once(':').unwrap_or((resize, ""));
     let via = via.parse().unwrap_or(size);
     InputSpec {
         size,
@@ -29,6 +31,10 @@ fn input(from: &Provenance) -> InputSpec {
             ("warp", true) => Resize::Warp,
             ("warp", false) => Resize::WarpCrop { via },
             _ => Resize::Crop { via },
+        },
+        filter: match bicubic {
+            Some(_) => Filter::Bicubic,
+            None => Filter::Bilinear,
         },
         channels: Channels::Rgb,
         mean: [0.0; 3],

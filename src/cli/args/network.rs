@@ -1,6 +1,6 @@
 //! What can be typed about networks: the flags that every command with a network shares, and the commands about them.
 
-use crate::network::Channels;
+use crate::network::{Channels, Filter};
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
 
@@ -34,8 +34,9 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=4096))]
     pub(crate) size: Option<u32>,
     /// warp: to the square, aspect ignored; crop: the central square. With :N the picture first gets N pixels on
-    /// its short side (crop) or both (warp), then the central square is taken
-    #[arg(long, value_name = "warp|crop[:N]", value_parser = parse_resize)]
+    /// its short side (crop) or both (warp), then the central square is taken. With :bicubic behind it pictures change
+    /// their size by cubic, not by linear interpolation
+    #[arg(long, value_name = "warp|crop[:N][:bicubic]", value_parser = parse_resize)]
     pub(crate) resize: Option<ResizeArg>,
     /// Order of the colours: rgb or bgr
     #[arg(long, value_name = "rgb|bgr", value_parser = parse_channels)]
@@ -55,6 +56,8 @@ pub(crate) struct ResizeArg {
     pub(crate) warp: bool,
     /// Side before the crop.
     pub(crate) via: Option<usize>,
+    /// By which filter.
+    pub(crate) filter: Filter,
 }
 
 /// Run images through a network: top classes and logits, or the hit rate on a labelled folder
@@ -130,22 +133,26 @@ pub(crate) struct PullArgs {
 }
 
 fn parse_resize(text: &str) -> Result<ResizeArg, String> {
-    let (form, via) = match text.split_once(':') {
-        None => (text, None),
-        Some((form, via)) => {
-            let side = via.parse().ok().filter(|side| (8..=8192).contains(side));
-            (
-                form,
-                Some(side.ok_or_else(|| format!("{via:?} is no side in pixels, 8 to 8192"))?),
-            )
+    let mut parts = text.split(':').peekable();
+    let form = parts.next().unwrap_or_default();
+    let mut via = None;
+    if let Some(part) = parts.next_if(|part| !matches!(*part, "bicubic" | "bilinear")) {
+        let side = part.parse().ok().filter(|side| (8..=8192).contains(side));
+        via = Some(side.ok_or_else(|| format!("{part:?} is no side in pixels, 8 to 8192"))?);
+    }
+    let filter = match (parts.next(), parts.next()) {
+        (None | Some("bilinear"), None) => Filter::Bilinear,
+        (Some("bicubic"), None) => Filter::Bicubic,
+        _ => {
+            return Err("only a side and bilinear or bicubic stand behind warp and crop".to_owned());
         }
     };
     let warp = match form {
         "warp" => true,
         "crop" => false,
-        _ => return Err("warp, crop, warp:N or crop:N".to_owned()),
+        _ => return Err("warp, crop, warp:N or crop:N, maybe with :bicubic".to_owned()),
     };
-    Ok(ResizeArg { warp, via })
+    Ok(ResizeArg { warp, via, filter })
 }
 
 fn parse_channels(text: &str) -> Result<Channels, String> {
@@ -198,7 +205,15 @@ mod tests {
 
     #[test]
     fn resizing_has_two_forms() {
-        let of = |warp, via| Ok(ResizeArg { warp, via });
+        let with = |warp, via, filter| Ok(ResizeArg { warp, via, filter });
+        let of = |warp, via| with(warp, via, Filter::Bilinear);
+        let bicubic = with(false, Some(256), Filter::Bicubic);
+        assert_eq!(parse_resize("crop:256:bicubic"), bicubic);
+        let bicubic = with(true, None, Filter::Bicubic);
+        assert_eq!(parse_resize("warp:bicubic"), bicubic);
+        assert_eq!(parse_resize("crop:256:bilinear"), of(false, Some(256)));
+        assert!(parse_resize("crop:bicubic:256").is_err());
+        assert!(parse_resize("crop:256:cubic").is_err());
         assert_eq!(parse_resize("warp"), of(true, None));
         assert_eq!(parse_resize("warp:256"), of(true, Some(256)));
         assert_eq!(parse_resize("crop:256"), of(false, Some(256)));

@@ -71,17 +71,21 @@ impl Finish {
     }
 }
 
-/// Convolves one image's blocks `x` into `y`, `[out blocks][rows][columns][LANES]`.
+/// Output blocks whose weights are used for one image after another before the next ones are read: few enough that
+/// they stay in the cache.
+const TOGETHER: usize = 4;
+
+/// Convolves the blocks `x` of each image into its `y`, `[out blocks][rows][columns][LANES]`.
 pub(super) fn convolve(
     mode: Mode,
     packed: &Packed,
     at: &Geometry,
-    x: &[f32],
-    (y, finish): (&mut [f32], Finish),
+    images: &mut [(&[f32], &mut [f32])],
+    finish: Finish,
     scratch: &mut Scratch,
 ) {
-    if let (false, Some(tile)) = (mode.parallel, winograd::tile(packed, at)) {
-        winograd::convolve(mode.isa, (packed, tile), at, x, (y, finish), scratch);
+    if let Some(tile) = winograd::tile(packed, at) {
+        winograd::convolve(mode, (packed, tile), at, images, finish, scratch);
         return;
     }
     let mut at = *at;
@@ -96,16 +100,66 @@ pub(super) fn convolve(
         (at.output[axis] - 1) * at.stride[axis] + (packed.kernel[axis] - 1) * at.dilation[axis] + 1
     });
     let fits = |axis: usize| at.before[axis] == 0 && need[axis] <= at.input[axis];
-    let (x, held) = if fits(0) && fits(1) {
-        (x, at.input)
-    } else {
-        pad(x, depth, &at, need, &mut scratch.padded);
-        let len = packed.in_blocks * need[0] * need[1] * depth;
-        (&scratch.padded[..len], need)
+    let padded = !(fits(0) && fits(1));
+    let held = if padded { need } else { at.input };
+    let len = packed.in_blocks * held[0] * held[1] * depth;
+    if padded {
+        if scratch.padded.len() < images.len() * len {
+            scratch.padded.resize(images.len() * len, 0.0);
+        }
+        for ((x, _), to) in images.iter().zip(scratch.padded.chunks_exact_mut(len)) {
+            pad(x, depth, &at, need, to);
+        }
+    }
+    let direct = Direct {
+        isa: mode.isa,
+        packed,
+        at,
+        held,
+        finish,
     };
-    let y_block = at.output[0] * at.output[1] * LANES;
-    let x_block = held[0] * held[1] * depth;
-    let sweep = |first: usize, y: &mut [f32]| {
+    let copies = &scratch.padded;
+    let source = |idx: usize, x| {
+        if padded {
+            &copies[idx * len..(idx + 1) * len]
+        } else {
+            x
+        }
+    };
+    let (blocks, y_block) = (packed.out_blocks, at.output[0] * at.output[1] * LANES);
+    if let (true, [(x, y)]) = (mode.parallel, &mut *images) {
+        let share = blocks.div_ceil(rayon::current_num_threads()).min(4);
+        let x = source(0, x);
+        y.par_chunks_mut(share * y_block)
+            .enumerate()
+            .for_each(|(idx, y)| direct.run(x, idx * share, y));
+        return;
+    }
+    let share = if images.len() > 1 { TOGETHER } else { blocks };
+    for first in (0..blocks).step_by(share) {
+        let part = first * y_block..blocks.min(first + share) * y_block;
+        for (idx, (x, y)) in images.iter_mut().enumerate() {
+            direct.run(source(idx, x), first, &mut y[part.clone()]);
+        }
+    }
+}
+
+/// Products in place, without transforms.
+struct Direct<'a> {
+    isa: Isa,
+    packed: &'a Packed,
+    at: Geometry,
+    /// Rows and columns of the input as it lies there, padding included.
+    held: [usize; 2],
+    finish: Finish,
+}
+
+impl Direct<'_> {
+    /// The output blocks from `first` on that `y` holds.
+    fn run(&self, x: &[f32], first: usize, y: &mut [f32]) {
+        let (packed, at, held) = (self.packed, &self.at, self.held);
+        let (depth, y_block) = (packed.depth, at.output[0] * at.output[1] * LANES);
+        let x_block = held[0] * held[1] * depth;
         let end = first + y.len() / y_block;
         for run in &packed.runs {
             let out = run.out.start.max(first)..run.out.end.min(end);
@@ -123,23 +177,14 @@ pub(super) fn convolve(
                 depth,
                 kernel: packed.kernel,
                 weights: packed.weights_of(run, &out),
-                start: finish.start(packed, &out),
-                clamp: finish.clamp(),
+                start: self.finish.start(packed, &out),
+                clamp: self.finish.clamp(),
                 size: at.output,
                 y: &mut y[(out.start - first) * y_block..(out.end - first) * y_block],
                 y_block,
             }
-            .run(mode.isa);
+            .run(self.isa);
         }
-    };
-    if mode.parallel {
-        let threads = rayon::current_num_threads();
-        let share = packed.out_blocks.div_ceil(threads).min(4);
-        y.par_chunks_mut(share * y_block)
-            .enumerate()
-            .for_each(|(idx, y)| sweep(idx * share, y));
-    } else {
-        sweep(0, y);
     }
 }
 
@@ -163,8 +208,12 @@ pub(super) fn depthwise(
         let mut held = at.input;
         if !fits {
             // One block at a time, so that its padded copy is still in the nearest cache.
-            pad(x, LANES, at, need, &mut scratch.padded);
-            (x, held) = (&scratch.padded[..need[0] * need[1] * LANES], need);
+            let len = need[0] * need[1] * LANES;
+            if scratch.padded.len() < len {
+                scratch.padded.resize(len, 0.0);
+            }
+            pad(x, LANES, at, need, &mut scratch.padded[..len]);
+            (x, held) = (&scratch.padded[..len], need);
         }
         let start = match start {
             Start::Bias(bias) => Start::Bias(&bias[block * LANES..(block + 1) * LANES]),
@@ -238,21 +287,16 @@ pub(super) struct Scratch {
     pub tiles: [Vec<f32>; 2],
 }
 
-/// Copies the part of `x` that the windows see, with zeros around it, to the start of `to`.
-pub(super) fn pad(x: &[f32], depth: usize, at: &Geometry, need: [usize; 2], to: &mut Vec<f32>) {
+/// Copies the part of `x` that the windows see, with zeros around it, to `to`: `need` rows and columns per block.
+fn pad(x: &[f32], depth: usize, at: &Geometry, need: [usize; 2], to: &mut [f32]) {
     let [rows, cols] = at.input;
-    let blocks = x.len() / (rows * cols * depth);
-    let len = blocks * need[0] * need[1] * depth;
-    if to.len() < len {
-        to.resize(len, 0.0);
-    }
     // Columns of the padded row that hold columns of the input: [left, right).
     let clamp = |value: isize, most: usize| value.clamp(0, most as isize) as usize;
     let left = clamp(at.before[1], need[1]);
     let right = clamp(at.before[1] + cols as isize, need[1]).max(left);
     let source = (left as isize - at.before[1]).max(0) as usize;
     let wide = need[1] * depth;
-    for (idx, row) in to[..len].chunks_exact_mut(wide).enumerate() {
+    for (idx, row) in to.chunks_exact_mut(wide).enumerate() {
         let (block, row_idx) = (idx / need[0], idx % need[0]);
         let from = row_idx as isize - at.before[0];
         if from < 0 || from >= rows as isize || left == right {
@@ -353,6 +397,8 @@ pub(super) struct Transposed {
     dilation: [usize; 2],
     /// Smallest u per axis.
     first: [isize; 2],
+    /// Padding in front, rows and columns.
+    pads: [usize; 2],
     /// Lanes per phase.
     per_phase: usize,
     planar: bool,
@@ -420,42 +466,57 @@ impl Transposed {
             stride,
             dilation: if simple { window.dilation } else { [1, 1] },
             first,
+            pads: [window.pads[0], window.pads[1]],
             per_phase,
             planar,
         }
     }
 
-    /// Gradient to an input of `at.input` rows and columns from the cotangent `g` of its output.
+    /// For each image the gradient to an input of `at.input` rows and columns from the cotangent of its output,
+    /// written or added.
     pub(super) fn run(
         &self,
         mode: Mode,
         at: &Geometry,
-        g: &[f32],
-        (gx, add): (&mut [f32], bool),
+        images: &mut [(&[f32], &mut [f32])],
+        add: bool,
         scratch: &mut Scratch,
     ) {
+        // Where only parts of the maps are held, the first window may lie elsewhere than the padding says.
+        let moved = [0, 1].map(|axis| self.pads[axis] as isize - at.before[axis]);
         let mut back = Geometry {
             input: at.output,
-            before: self.first.map(|first| -first),
+            before: [0, 1].map(|axis| moved[axis] - self.first[axis]),
             output: at.input,
             stride: [1, 1],
             dilation: self.dilation,
         };
         if self.stride == [1, 1] && !self.planar {
             let finish = if add { Finish::Add } else { Finish::Plain };
-            convolve(mode, &self.packed, &back, g, (gx, finish), scratch);
+            convolve(mode, &self.packed, &back, images, finish, scratch);
             return;
         }
+        debug_assert_eq!(moved, [0, 0], "phases are those of whole maps");
         back.output = [0, 1].map(|axis| at.input[axis].div_ceil(self.stride[axis]));
         let pixels = back.output[0] * back.output[1];
         let len = self.packed.out_blocks * pixels * LANES;
         let mut phases = std::mem::take(&mut scratch.phases);
-        if phases.len() < len {
-            phases.resize(len, 0.0);
+        if phases.len() < images.len() * len {
+            phases.resize(images.len() * len, 0.0);
         }
-        let out = (&mut phases[..len], Finish::Plain);
-        convolve(mode, &self.packed, &back, g, out, scratch);
-        self.spread(at.input, back.output, &phases[..len], (gx, add));
+        let parts = images.iter().zip(phases.chunks_exact_mut(len));
+        let mut parts: Vec<(&[f32], &mut [f32])> = parts.map(|((g, _), to)| (*g, to)).collect();
+        convolve(
+            mode,
+            &self.packed,
+            &back,
+            &mut parts,
+            Finish::Plain,
+            scratch,
+        );
+        for ((_, gx), phases) in images.iter_mut().zip(phases.chunks_exact(len)) {
+            self.spread(at.input, back.output, phases, (gx, add));
+        }
         scratch.phases = phases;
     }
 
@@ -470,16 +531,18 @@ impl Transposed {
         let width = if self.planar { 1 } else { LANES };
         let planes = self.per_phase / width;
         let pixels = coarse[0] * coarse[1];
-        for plane in 0..planes {
-            for row in 0..size[0] {
-                for col in 0..size[1] {
-                    let phase = row % self.stride[0] * self.stride[1] + col % self.stride[1];
-                    let lane = phase * self.per_phase + plane * width;
-                    let pixel = row / self.stride[0] * coarse[1] + col / self.stride[1];
-                    let from = (lane / LANES * pixels + pixel) * LANES + lane % LANES;
-                    let to = ((plane * size[0] + row) * size[1] + col) * width;
-                    let to = &mut gx[to..to + width];
-                    for (to, from) in to.iter_mut().zip(&phases[from..from + width]) {
+        for (line, gx) in gx.chunks_exact_mut(size[1] * width).enumerate() {
+            let (plane, row) = (line / size[0], line % size[0]);
+            debug_assert!(plane < planes);
+            for col_phase in 0..self.stride[1].min(size[1]) {
+                let phase = row % self.stride[0] * self.stride[1] + col_phase;
+                let lane = phase * self.per_phase + plane * width;
+                let first = lane / LANES * pixels + row / self.stride[0] * coarse[1];
+                let from = phases[first * LANES..].chunks_exact(LANES);
+                let to = gx.chunks_mut(width).skip(col_phase).step_by(self.stride[1]);
+                for (to, from) in to.zip(from) {
+                    let from = &from[lane % LANES..lane % LANES + width];
+                    for (to, from) in to.iter_mut().zip(from) {
                         *to = if add { *to + from } else { *from };
                     }
                 }

@@ -53,8 +53,9 @@ fn exp(x: f32) -> f32 {
     p * f32::from_bits(scale)
 }
 
+/// 1 / (1 + e⁻ˣ).
 #[inline(always)]
-fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 

@@ -290,8 +290,8 @@ fn window(conv: &ops::Conv) -> Option<Window> {
         kernel: [rows, cols],
         stride: conv.stride,
         pads: conv.pads,
-        ceil: false,
         dilation: conv.dilation,
+        skip: [0, 0],
     })
 }
 
@@ -351,8 +351,8 @@ fn fully_connected(linear: &ops::Linear, source: &Node) -> Option<(Step, Slots)>
         kernel: [1, 1],
         stride: [1, 1],
         pads: [0; 4],
-        ceil: false,
         dilation: [1, 1],
+        skip: [0, 0],
     };
     let dense = Dense {
         weight: values(&linear.weight)?,

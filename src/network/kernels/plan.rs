@@ -3,10 +3,15 @@
 //! Three things are decided here. A convolution whose only user is a ReLU computes it on the way. A node that
 //! goes into a concatenation is computed straight into its part of it. And buffers whose contents nobody
 //! reads any more are used again, which keeps the working set near the cache.
+//!
+//! Two more concern several images that run together ([`Stretch`]), and a target of which one position is wanted
+//! ([`super::part`]).
 
-use super::model::{Kind, Node, Step};
+use super::model::{Conv, Kind, Node, Step};
+use super::part;
 use super::simd::LANES;
 use crate::network::{Extent, Graph, NetworkError, NodeId, Result};
+use std::ops::Range;
 
 /// A part of a buffer, in floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +37,29 @@ pub(super) struct Planned {
     pub clamp: Option<(f32, f32)>,
 }
 
+/// Steps that follow each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub steps: Range<usize>,
+    /// One convolution with weights so large that reading them costs more than using them once: each part of them is
+    /// used for all images before the next is read. Other stretches run image by image, whose maps then stay in the
+    /// cache.
+    pub together: bool,
+}
+
+/// Floats of weights from which images run through a convolution together: a part of the second cache.
+const LARGE: usize = 24 << 10;
+
 /// The steps from one node to others.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub steps: Vec<Planned>,
+    /// All of them.
+    pub stretches: Vec<Stretch>,
     /// Rows and columns per node of the graph, `[1, 1]` without; `[0, 0]` where not planned.
     pub sizes: Vec<[usize; 2]>,
+    /// First row and column that is held of each node's map; not 0 only where a part of it is enough.
+    pub origins: Vec<[usize; 2]>,
     /// What each planned node's value is.
     pub extents: Vec<Option<Extent>>,
     /// Where each node's values stand.
@@ -101,18 +123,20 @@ fn wanted(nodes: &[Node], start: usize, targets: &[usize]) -> Result<Vec<bool>> 
 }
 
 impl Plan {
-    /// Plans from `start`, whose map has `size` rows and columns, to `targets`.
+    /// Plans from `start`, whose map has `size` rows and columns, to `targets`; with `at` only what that position (row,
+    /// column) of the one target needs.
     pub(super) fn new(
         graph: &Graph,
         nodes: &[Node],
         (start, size): (usize, [usize; 2]),
         targets: &[usize],
+        at: Option<[usize; 2]>,
     ) -> Result<Self> {
         let ends: Vec<NodeId> = targets.iter().copied().map(NodeId).collect();
         let needed = graph.between(NodeId(start), &ends)?;
         let channels = nodes[start].slots.channels();
         let first = Extent::map(channels, (size[0], size[1]));
-        let extents = graph.extents_from(NodeId(start), first, &needed)?;
+        let mut extents = graph.extents_from(NodeId(start), first, &needed)?;
         let mut wanted = wanted(nodes, start, targets)?;
         wanted[start] = true;
         let mut sizes = vec![[0; 2]; nodes.len()];
@@ -131,9 +155,22 @@ impl Plan {
                 }
             }
         }
+        let mut origins = vec![[0; 2]; nodes.len()];
+        if let (Some(at), &[target]) = (at, targets) {
+            let parts = part::needed(nodes, &sizes, &wanted, (start, target), at);
+            for (idx, part) in parts.into_iter().enumerate() {
+                if part.size != sizes[idx] {
+                    (origins[idx], sizes[idx]) = (part.start, part.size);
+                    let channels = nodes[idx].slots.channels();
+                    extents[idx] = Some(Extent::map(channels, (part.size[0], part.size[1])));
+                }
+            }
+        }
         let mut plan = Self {
             steps: Vec::new(),
+            stretches: Vec::new(),
             sizes,
+            origins,
             extents,
             places: vec![None; nodes.len()],
             gradients: vec![None; nodes.len()],
@@ -169,9 +206,25 @@ impl Plan {
             }
             plan.steps.push(step);
         }
+        plan.stretch(nodes);
         let offsets = plan.nest(nodes, start);
         plan.allot(nodes, &offsets);
         Ok(plan)
+    }
+
+    /// Parts the steps into stretches.
+    fn stretch(&mut self, nodes: &[Node]) {
+        for (when, step) in self.steps.iter().enumerate() {
+            let large = |conv: &Conv| conv.packed.weights.len() >= LARGE;
+            let together = matches!(&nodes[step.node].step, Step::Conv(conv) if large(conv));
+            match self.stretches.last_mut() {
+                Some(last) if !last.together && !together => last.steps.end = when + 1,
+                _ => self.stretches.push(Stretch {
+                    steps: when..when + 1,
+                    together,
+                }),
+            }
+        }
     }
 
     /// Gives nodes their part of a concatenation; returns each node's offset in its root.

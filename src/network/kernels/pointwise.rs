@@ -221,8 +221,10 @@ impl Work for Mask<'_> {
     #[inline(always)]
     fn run(self) {
         for (g, &bits) in self.g.chunks_exact_mut(LANES).zip(self.bits) {
+            // Without a choice, which would become a jump per lane.
             for (lane, g) in g.iter_mut().enumerate() {
-                *g = if bits >> lane & 1 == 1 { *g } else { 0.0 };
+                let keep = (u32::from(bits) >> lane & 1).wrapping_neg();
+                *g = f32::from_bits(g.to_bits() & keep);
             }
         }
     }

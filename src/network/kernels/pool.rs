@@ -10,9 +10,10 @@ pub(super) struct Window {
     pub stride: [usize; 2],
     /// Top, left, bottom, right.
     pub pads: [usize; 4],
-    pub ceil: bool,
     /// Between neighbouring elements of the kernel; pools have 1.
     pub dilation: [usize; 2],
+    /// Elements of the map before the first window; not 0 where only a part of the map is computed.
+    pub skip: [usize; 2],
 }
 
 impl From<ops::MaxPool> for Window {
@@ -21,8 +22,8 @@ impl From<ops::MaxPool> for Window {
             kernel: pool.kernel,
             stride: pool.stride,
             pads: pool.pads,
-            ceil: pool.ceil,
             dilation: [1, 1],
+            skip: [0, 0],
         }
     }
 }
@@ -33,40 +34,30 @@ impl From<ops::AvgPool> for Window {
             kernel: pool.kernel,
             stride: pool.stride,
             pads: pool.pads,
-            ceil: pool.ceil,
             dilation: [1, 1],
+            skip: [0, 0],
         }
     }
 }
 
 impl Window {
-    /// Number of windows per axis over a map of `size`, `None` when none fits or one could lie in padding alone.
-    pub(super) fn output(&self, size: [usize; 2]) -> Option<[usize; 2]> {
-        Some([self.along(0, size[0])?, self.along(1, size[1])?])
-    }
-
     /// Elements from a window's first to its last.
     pub(super) fn extent(&self, axis: usize) -> usize {
         (self.kernel[axis] - 1) * self.dilation[axis] + 1
     }
 
-    fn along(&self, axis: usize, size: usize) -> Option<usize> {
-        let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
-        let (before, after) = (self.pads[axis], self.pads[axis + 2]);
-        if stride == 0 || size == 0 || before >= kernel || after >= kernel {
-            return None;
-        }
-        let room = (size + before + after).checked_sub(kernel)?;
-        if !self.ceil {
-            return Some(room / stride + 1);
-        }
-        let n = room.div_ceil(stride) + 1;
-        Some(n - usize::from((n - 1) * stride >= size + before))
+    /// Whether each of `output` windows has an element on a map of `input`.
+    pub(super) fn covers(&self, input: [usize; 2], output: [usize; 2]) -> bool {
+        (0..2).all(|axis| {
+            let (pad, skip) = (self.pads[axis], self.skip[axis]);
+            let last = output[axis].saturating_sub(1) * self.stride[axis] + skip;
+            output[axis] > 0 && skip + self.kernel[axis] > pad && last < input[axis] + pad
+        })
     }
 
     /// The part of window `idx` along `axis` that lies on a map of `size`.
     pub(super) fn span(&self, axis: usize, idx: usize, size: usize) -> (usize, usize) {
-        let start = idx * self.stride[axis];
+        let start = idx * self.stride[axis] + self.skip[axis];
         let end = (start + self.kernel[axis]).saturating_sub(self.pads[axis]);
         (start.saturating_sub(self.pads[axis]), end.min(size))
     }

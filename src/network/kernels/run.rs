@@ -11,6 +11,7 @@ use super::pointwise::{
 };
 use super::pool::{MeanForward, Window};
 use super::simd::{Inside, MaxForward, Start};
+use super::{GROUP, MOST_TOGETHER};
 use crate::network::rules::{Saved, apply};
 use crate::network::{Graph, NetworkError, Result};
 use candle_core::{Device, Tensor};
@@ -18,9 +19,25 @@ use candle_core::{Device, Tensor};
 /// Buffers of one thread, kept from call to call.
 #[derive(Debug, Default)]
 pub(super) struct Workspace {
+    images: Vec<Buffers>,
+    scratch: Scratch,
+}
+
+impl Workspace {
+    /// Buffers of the first `n` images, and the scratch that they share.
+    fn split(&mut self, n: usize) -> (&mut [Buffers], &mut Scratch) {
+        if self.images.len() < n {
+            self.images.resize_with(n, Buffers::default);
+        }
+        (&mut self.images[..n], &mut self.scratch)
+    }
+}
+
+/// Buffers of one image.
+#[derive(Debug, Default)]
+struct Buffers {
     values: Vec<Vec<f32>>,
     gradients: Vec<Vec<f32>>,
-    scratch: Scratch,
     /// Values, on the way back cotangents, of the nodes that are no blocks.
     tensors: Vec<Option<Tensor>>,
 }
@@ -118,59 +135,137 @@ fn missing(idx: usize) -> NetworkError {
 }
 
 impl Runner<'_> {
-    /// Runs all steps on one image, `planes` being the start node's channels × pixels. `seen` gets each
-    /// computed node with its values, channels × pixels in the node's layout or as a tensor, right after its
-    /// step; `tape`, when given, what the way back needs.
+    /// How many images of a batch run together on a thread.
+    pub(super) fn group(&self, batch: usize) -> usize {
+        if self.mode.parallel {
+            return 1;
+        }
+        let buffers = self.plan.buffers.iter().chain(&self.plan.gradient_buffers);
+        let room = GROUP / buffers.sum::<usize>().max(1);
+        let share = batch.div_ceil(rayon::current_num_threads());
+        share.min(MOST_TOGETHER).min(room).max(1)
+    }
+
+    /// Runs all steps on some images, `planes` being the start node's channels × pixels of each. `seen` gets each
+    /// computed node of each image (its place comes first) with its values, channels × pixels in the node's layout or
+    /// as a tensor, right after its step; `tapes`, when given, one for each image, what the way back needs.
     ///
     /// # Errors
     /// Those of candle's operators.
     pub(super) fn forward(
         &self,
         workspace: &mut Workspace,
-        planes: &[f32],
-        mut tape: Option<&mut Vec<Record>>,
-        seen: &mut dyn FnMut(usize, Seen),
+        planes: &[&[f32]],
+        mut tapes: Option<&mut [Vec<Record>]>,
+        seen: &mut dyn FnMut(usize, usize, Seen),
     ) -> Result<()> {
-        grow(&mut workspace.values, &self.plan.buffers);
-        workspace.tensors.clear();
-        workspace.tensors.resize(self.nodes.len(), None);
-        for (when, step) in self.plan.steps.iter().enumerate() {
-            let place = self.plan.places[step.out];
-            let record = match place {
-                Some(place) if when == 0 => {
-                    let node = &self.nodes[step.node];
-                    let size = self.plan.sizes[step.node];
-                    let values = &mut workspace.values[place.buffer][place.range()];
-                    if node.planar {
-                        values.copy_from_slice(planes);
-                    } else {
-                        to_blocks(planes, &node.slots, size[0] * size[1], values);
+        let (images, scratch) = workspace.split(planes.len());
+        for buffers in &mut *images {
+            grow(&mut buffers.values, &self.plan.buffers);
+            buffers.tensors.clear();
+            buffers.tensors.resize(self.nodes.len(), None);
+        }
+        let keep = tapes.is_some();
+        for stretch in &self.plan.stretches {
+            let first = stretch.steps.start;
+            if stretch.together && images.len() > 1 && first > 0 {
+                let step = self.plan.steps[first];
+                let records = self.together(images, scratch, step, keep);
+                for (which, (buffers, record)) in images.iter().zip(records).enumerate() {
+                    if let Some(tapes) = tapes.as_deref_mut() {
+                        tapes[which].push(record);
                     }
-                    Record::Nothing
+                    self.show(buffers, step.out, &mut |idx, value| seen(which, idx, value));
                 }
-                Some(place) if !matches!(self.nodes[step.node].step, Step::Plain) => {
-                    self.step(workspace, *step, place, tape.is_some())
-                }
-                _ => self.plain(workspace, step.node, tape.is_some())?,
-            };
-            if let Some(tape) = tape.as_deref_mut() {
-                tape.push(record);
+                continue;
             }
-            match (place, &workspace.tensors[step.out]) {
-                (Some(place), _) => seen(
-                    step.out,
-                    Seen::Blocks(&workspace.values[place.buffer][place.range()]),
-                ),
-                (None, Some(tensor)) => seen(step.out, Seen::Tensor(tensor)),
-                (None, None) => {}
+            for (which, buffers) in images.iter_mut().enumerate() {
+                for when in stretch.steps.clone() {
+                    let record = self.one(buffers, scratch, when, planes[which], keep)?;
+                    if let Some(tapes) = tapes.as_deref_mut() {
+                        tapes[which].push(record);
+                    }
+                    let out = self.plan.steps[when].out;
+                    self.show(buffers, out, &mut |idx, value| seen(which, idx, value));
+                }
             }
         }
-        workspace.tensors.clear();
+        for buffers in images {
+            buffers.tensors.clear();
+        }
         Ok(())
     }
 
+    /// One step of one image.
+    fn one(
+        &self,
+        buffers: &mut Buffers,
+        scratch: &mut Scratch,
+        when: usize,
+        planes: &[f32],
+        keep: bool,
+    ) -> Result<Record> {
+        let step = self.plan.steps[when];
+        match self.plan.places[step.out] {
+            Some(place) if when == 0 => {
+                let node = &self.nodes[step.node];
+                let size = self.plan.sizes[step.node];
+                let values = &mut buffers.values[place.buffer][place.range()];
+                if node.planar {
+                    values.copy_from_slice(planes);
+                } else {
+                    to_blocks(planes, &node.slots, size[0] * size[1], values);
+                }
+                Ok(Record::Nothing)
+            }
+            Some(place) if !matches!(self.nodes[step.node].step, Step::Plain) => {
+                Ok(self.step(buffers, scratch, step, place, keep))
+            }
+            _ => self.plain(buffers, step.node, keep),
+        }
+    }
+
+    /// Shows a computed value.
+    fn show(&self, buffers: &Buffers, idx: usize, seen: &mut dyn FnMut(usize, Seen)) {
+        match (self.plan.places[idx], &buffers.tensors[idx]) {
+            (Some(place), _) => seen(
+                idx,
+                Seen::Blocks(&buffers.values[place.buffer][place.range()]),
+            ),
+            (None, Some(tensor)) => seen(idx, Seen::Tensor(tensor)),
+            (None, None) => {}
+        }
+    }
+
+    /// A convolution of all images.
+    fn together(
+        &self,
+        images: &mut [Buffers],
+        scratch: &mut Scratch,
+        step: Planned,
+        keep: bool,
+    ) -> Vec<Record> {
+        let node = &self.nodes[step.node];
+        let input = node.inputs[0];
+        let places = (self.plan.places[input], self.plan.places[step.out]);
+        let (Step::Conv(conv), (Some(from), Some(to))) = (&node.step, places) else {
+            return images.iter().map(|_| Record::Nothing).collect();
+        };
+        let at = self.geometry(&conv.window, input, step.out);
+        let pairs = images.iter_mut();
+        let mut pairs: Vec<_> = pairs
+            .map(|buffers| pair(&mut buffers.values, from, to))
+            .collect();
+        let finish = finish(step);
+        convolve(self.mode, &conv.packed, &at, &mut pairs, finish, scratch);
+        let outputs = pairs.iter();
+        outputs
+            .map(|(_, y)| self.limits(step.clamp, keep, y))
+            .collect()
+    }
+
     /// A node by candle's operators, between blocks.
-    fn plain(&self, workspace: &mut Workspace, idx: usize, keep: bool) -> Result<Record> {
+    fn plain(&self, workspace: &mut Buffers, idx: usize, keep: bool) -> Result<Record> {
         let node = &self.nodes[idx];
         let inputs = node.inputs.iter().map(|&input| {
             if let Some(tensor) = &workspace.tensors[input] {
@@ -237,13 +332,27 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// Where windows lie on the part of the map that is held.
     fn geometry(&self, window: &Window, input: usize, out: usize) -> Geometry {
+        let (from, to) = (self.plan.origins[input], self.plan.origins[out]);
         Geometry {
             input: self.plan.sizes[input],
-            before: [window.pads[0] as isize, window.pads[1] as isize],
+            before: [0, 1].map(|axis| {
+                let first = to[axis] * window.stride[axis];
+                (window.pads[axis] + from[axis]) as isize - first as isize
+            }),
             output: self.plan.sizes[out],
             stride: window.stride,
             dilation: window.dilation,
+        }
+    }
+
+    /// The windows of a pool likewise.
+    fn window(&self, window: &Window, input: usize, out: usize) -> Window {
+        let (from, to) = (self.plan.origins[input], self.plan.origins[out]);
+        Window {
+            skip: [0, 1].map(|axis| to[axis] * window.stride[axis] - from[axis]),
+            ..*window
         }
     }
 
@@ -251,7 +360,14 @@ impl Runner<'_> {
         self.plan.sizes[idx][0] * self.plan.sizes[idx][1]
     }
 
-    fn step(&self, workspace: &mut Workspace, step: Planned, to: View, keep: bool) -> Record {
+    fn step(
+        &self,
+        workspace: &mut Buffers,
+        scratch: &mut Scratch,
+        step: Planned,
+        to: View,
+        keep: bool,
+    ) -> Record {
         let node = &self.nodes[step.node];
         match &node.step {
             Step::Concat => {
@@ -270,19 +386,15 @@ impl Runner<'_> {
         match &node.step {
             Step::Conv(conv) => {
                 let at = self.geometry(&conv.window, input, step.out);
-                let finish = match step.clamp {
-                    Some((low, high)) => Finish::BiasClamp(low, high),
-                    None => Finish::Bias,
-                };
-                let out = (&mut *y, finish);
-                convolve(self.mode, &conv.packed, &at, x, out, &mut workspace.scratch);
+                let image = &mut [(x, &mut *y)];
+                convolve(self.mode, &conv.packed, &at, image, finish(step), scratch);
                 self.limits(step.clamp, keep, y)
             }
             Step::Depthwise(conv) => {
                 let at = self.geometry(&conv.window, input, step.out);
                 let weights = (&conv.window, conv.weights.as_slice());
                 let out = (&mut *y, Start::Bias(&conv.bias), step.clamp);
-                depthwise(isa, weights, &at, x, out, &mut workspace.scratch);
+                depthwise(isa, weights, &at, x, out, scratch);
                 self.limits(step.clamp, keep, y)
             }
             &Step::Clamp(low, high) => {
@@ -336,7 +448,7 @@ impl Runner<'_> {
             Step::MaxPool(window) => {
                 let mut winners = vec![0; if keep { y.len() } else { 0 }];
                 let task = MaxForward {
-                    window,
+                    window: &self.window(window, input, out),
                     input: input_size,
                     output: output_size,
                     x,
@@ -390,7 +502,7 @@ impl Runner<'_> {
     /// Two values: a copy of the larger, changed by the other.
     fn couple(
         &self,
-        workspace: &mut Workspace,
+        workspace: &mut Buffers,
         pairing: Pairing,
         step: Planned,
         to: View,
@@ -442,7 +554,7 @@ impl Runner<'_> {
     }
 
     /// Copies those inputs of a concatenation that were not computed in their place.
-    fn gather(&self, workspace: &mut Workspace, node: &Node, to: View) {
+    fn gather(&self, workspace: &mut Buffers, node: &Node, to: View) {
         for (from, part) in parts(node, to, &self.plan.places) {
             if from != part {
                 let (from, to) = pair(&mut workspace.values, from, part);
@@ -450,6 +562,14 @@ impl Runner<'_> {
                 self.mode.isa.run(Move { from, to, add });
             }
         }
+    }
+}
+
+/// What becomes of a convolution's sums.
+fn finish(step: Planned) -> Finish {
+    match step.clamp {
+        Some((low, high)) => Finish::BiasClamp(low, high),
+        None => Finish::Bias,
     }
 }
 

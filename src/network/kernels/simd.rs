@@ -107,9 +107,17 @@ impl Isa {
 
 /// Ordinary code that gains from being compiled for the machine's instruction set. `run` must be
 /// `#[inline(always)]`, else it is compiled for the baseline.
-pub(super) trait Work {
+pub trait Work {
+    /// What it gives.
     type Output;
+    /// Does it.
     fn run(self) -> Self::Output;
+}
+
+/// Runs `work` compiled for this machine's best instruction set. Only the compiler's vectors change, not the order of
+/// operations, so the result is the same on every machine.
+pub fn vectorised<W: Work>(work: W) -> W::Output {
+    Isa::best().run(work)
 }
 
 /// Work on raw blocks that is compiled for each instruction set. `run` must be `#[inline(always)]`.

@@ -316,7 +316,14 @@ impl Tangents<'_> {
         };
         match &node.step {
             Step::Conv(conv) => {
-                convolve(mode, &conv.packed, &at, x, (y, Finish::Plain), scratch);
+                convolve(
+                    mode,
+                    &conv.packed,
+                    &at,
+                    &mut [(x, y)],
+                    Finish::Plain,
+                    scratch,
+                );
             }
             Step::Depthwise(conv) => {
                 let weights = (window, conv.weights.as_slice());

@@ -9,9 +9,11 @@
 //! The transformed weights are (m + 2)² / 9 times as many, and a small map uses each only a few times, so that
 //! reading them can cost more than the products saved. [`tile`] weighs that.
 
-use super::conv::{Finish, Geometry, Scratch};
+use super::conv::{Finish, Geometry, Mode, Scratch};
 use super::pack::Packed;
-use super::simd::{InputTiles, Isa, LANES, OutputTiles, Sweep};
+use super::simd::{InputTiles, Isa, LANES, OutputTiles, Start, Sweep};
+use rayon::prelude::*;
+use std::ops::Range;
 
 /// Outputs per tile and axis, by index.
 const SIDES: [usize; 2] = [2, 4];
@@ -20,10 +22,10 @@ const SIDES: [usize; 2] = [2, 4];
 const USES: usize = 5;
 
 /// Floats of transformed input that are made and used up before the next, so that they stay in the cache.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 128 << 10;
 
 /// Output blocks whose products are made at a time.
-const BLOCKS: usize = 4;
+const BLOCKS: usize = 2;
 
 /// The weights of a 3 × 3 convolution, transformed.
 #[derive(Debug)]
@@ -101,13 +103,13 @@ impl Transformed {
     }
 }
 
-/// Convolves one image's blocks `x` into `y` with the tile that [`tile`] chose.
+/// Convolves images' blocks `x` into `y` with the tile that [`tile`] chose.
 pub(super) fn convolve(
-    isa: Isa,
+    mode: Mode,
     (packed, tile): (&Packed, usize),
     at: &Geometry,
-    x: &[f32],
-    (y, finish): (&mut [f32], Finish),
+    images: &mut [(&[f32], &mut [f32])],
+    finish: Finish,
     scratch: &mut Scratch,
 ) {
     let side = SIDES[tile];
@@ -115,69 +117,170 @@ pub(super) fn convolve(
     let elements = (side + 2) * (side + 2);
     let (ins, outs) = (packed.in_blocks, packed.out_blocks);
     let across = at.output[1].div_ceil(side);
-    let total = across * at.output[0].div_ceil(side);
+    let per_image = across * at.output[0].div_ceil(side);
+    let total = images.len() * per_image;
     // At least one full tile of the product, then chunks of equal size.
     let most = (CHUNK / (elements * ins * LANES)).max(14);
-    let n_chunks = total.div_ceil(most);
+    let chunk = total.div_ceil(total.div_ceil(most));
     let [from, products] = &mut scratch.tiles;
-    let need = |chunk: usize, blocks: usize| elements * blocks * chunk * LANES;
-    let chunk = total.div_ceil(n_chunks);
-    for (buffer, blocks) in [(&mut *from, ins), (&mut *products, BLOCKS.min(outs))] {
-        if buffer.len() < need(chunk, blocks) {
-            buffer.resize(need(chunk, blocks), 0.0);
+    // Threads that share the output blocks need room each.
+    let at_once = if mode.parallel {
+        outs.div_ceil(BLOCKS)
+    } else {
+        1
+    };
+    let room = elements * BLOCKS.min(outs) * chunk * LANES;
+    for (buffer, len) in [
+        (&mut *from, elements * ins * chunk * LANES),
+        (&mut *products, at_once * room),
+    ] {
+        if buffer.len() < len {
+            buffer.resize(len, 0.0);
         }
     }
-    let per_element = transformed.weights.len() / elements;
-    let per_block = per_element / outs;
     let y_block = at.output[0] * at.output[1] * LANES;
     for first in (0..total).step_by(chunk) {
         let n = chunk.min(total - first);
-        InputTiles {
-            x,
-            size: at.input,
-            before: at.before,
-            across,
-            tiles: (first, n),
-            side,
-            to: from,
-        }
-        .run(isa);
-        for block in (0..outs).step_by(BLOCKS) {
-            let out = block..outs.min(block + BLOCKS);
-            for element in 0..elements {
-                let start = element * per_element;
-                let weights = &transformed.weights
-                    [start + out.start * per_block..start + out.end * per_block];
-                Sweep {
-                    x: &from[element * ins * n * LANES..(element + 1) * ins * n * LANES],
-                    x_block: n * LANES,
-                    x_row: 0,
-                    x_col: LANES,
-                    row_step: 0,
-                    col_step: LANES,
-                    in_blocks: ins,
-                    depth: LANES,
-                    kernel: [1, 1],
-                    weights,
-                    start: super::simd::Start::Zero,
-                    clamp: None,
-                    size: [1, n],
-                    y: &mut products[element * out.len() * n * LANES..][..out.len() * n * LANES],
-                    y_block: n * LANES,
-                }
-                .run(isa);
+        let parts = parts(first..first + n, per_image);
+        for part in &parts {
+            InputTiles {
+                x: images[part.image].0,
+                size: at.input,
+                before: at.before,
+                across,
+                tiles: part.tiles,
+                slots: (part.slot, n),
+                side,
+                to: from,
             }
+            .run(mode.isa);
+        }
+        let task = Chunk {
+            isa: mode.isa,
+            packed,
+            weights: &transformed.weights,
+            from: &from[..elements * ins * n * LANES],
+            slots: n,
+            parts: &parts,
+            across,
+            side,
+            size: at.output,
+            finish,
+        };
+        if mode.parallel && images.len() == 1 {
+            images[0]
+                .1
+                .par_chunks_mut(BLOCKS * y_block)
+                .zip(products.par_chunks_mut(room))
+                .enumerate()
+                .for_each(|(idx, (y, products))| task.run(idx * BLOCKS, products, &mut [y]));
+            continue;
+        }
+        run_blocks(&task, (outs, y_block), images, products);
+    }
+}
+
+/// All output blocks of a chunk, one after the other.
+fn run_blocks(
+    task: &Chunk,
+    (outs, y_block): (usize, usize),
+    images: &mut [(&[f32], &mut [f32])],
+    products: &mut [f32],
+) {
+    let first = task.parts.first().map_or(0, |part| part.image);
+    for block in (0..outs).step_by(BLOCKS) {
+        let out = block * y_block..outs.min(block + BLOCKS) * y_block;
+        let mut ys: Vec<&mut [f32]> = images[first..][..task.parts.len()]
+            .iter_mut()
+            .map(|(_, y)| &mut y[out.clone()])
+            .collect();
+        task.run(block, products, &mut ys);
+    }
+}
+
+/// Tiles of one image in a chunk.
+struct Part {
+    image: usize,
+    /// First tile and number of tiles.
+    tiles: (usize, usize),
+    /// The first one's slot in the chunk.
+    slot: usize,
+}
+
+/// The images that tiles belong to; all images' tiles are counted through.
+fn parts(tiles: Range<usize>, per_image: usize) -> Vec<Part> {
+    let images = tiles.start / per_image..tiles.end.div_ceil(per_image);
+    let part = |image: usize| {
+        let start = tiles.start.max(image * per_image);
+        let end = tiles.end.min((image + 1) * per_image);
+        Part {
+            image,
+            tiles: (start - image * per_image, end - start),
+            slot: start - tiles.start,
+        }
+    };
+    images.map(part).collect()
+}
+
+/// Transformed input tiles on their way out.
+struct Chunk<'a> {
+    isa: Isa,
+    packed: &'a Packed,
+    weights: &'a [f32],
+    /// `[element][in block][slot][LANES]`.
+    from: &'a [f32],
+    slots: usize,
+    parts: &'a [Part],
+    across: usize,
+    side: usize,
+    /// Output rows and columns.
+    size: [usize; 2],
+    finish: Finish,
+}
+
+impl Chunk<'_> {
+    /// Some output blocks from `block` on, as many as `ys` hold: one slice per part.
+    fn run(&self, block: usize, products: &mut [f32], ys: &mut [&mut [f32]]) {
+        let (n, ins) = (self.slots, self.packed.in_blocks);
+        let elements = (self.side + 2) * (self.side + 2);
+        let blocks = ys[0].len() / (self.size[0] * self.size[1] * LANES);
+        let out = block..block + blocks;
+        let per_element = self.weights.len() / elements;
+        let per_block = per_element / self.packed.out_blocks;
+        for element in 0..elements {
+            let start = element * per_element;
+            Sweep {
+                x: &self.from[element * ins * n * LANES..(element + 1) * ins * n * LANES],
+                x_block: n * LANES,
+                x_row: 0,
+                x_col: LANES,
+                row_step: 0,
+                col_step: LANES,
+                in_blocks: ins,
+                depth: LANES,
+                kernel: [1, 1],
+                weights: &self.weights[start + out.start * per_block..start + out.end * per_block],
+                start: Start::Zero,
+                clamp: None,
+                size: [1, n],
+                y: &mut products[element * blocks * n * LANES..][..blocks * n * LANES],
+                y_block: n * LANES,
+            }
+            .run(self.isa);
+        }
+        for (part, y) in self.parts.iter().zip(ys) {
             OutputTiles {
                 from: products,
-                across,
-                tiles: (first, n),
-                side,
-                start: finish.start(packed, &out),
-                clamp: finish.clamp(),
-                size: at.output,
-                y: &mut y[out.start * y_block..out.end * y_block],
+                across: self.across,
+                tiles: part.tiles,
+                slots: (part.slot, n),
+                side: self.side,
+                start: self.finish.start(self.packed, &out),
+                clamp: self.finish.clamp(),
+                size: self.size,
+                y,
             }
-            .run(isa);
+            .run(self.isa);
         }
     }
 }

@@ -262,6 +262,7 @@ mod tests {
         let input = InputSpec {
             size: 11,
             resize: Resize::Warp,
+            filter: crate::atlas::Filter::Bilinear,
             channels: Channels::Rgb,
             mean: [0.0; 3],
             scale: [1.0; 3],

@@ -4,8 +4,10 @@
 //! be right.
 
 mod elementwise;
+mod scatter;
 mod shapes;
 
+pub(super) use scatter::tuples;
 pub(super) use shapes::{axes_of, flatten_axis, order_of, shape_of, slices, split_sizes, squeezed};
 
 use super::array::{Array, Data, MOST_COMPUTED};
@@ -18,6 +20,9 @@ pub(super) type Folded = std::result::Result<Option<Vec<Array>>, String>;
 pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>], opset: i64) -> Folded {
     if let Some(found) = elementwise::fold(node, inputs)? {
         return Ok(Some(vec![found]));
+    }
+    if let Some(found) = scatter::fold(node, inputs)? {
+        return Ok(Some(found));
     }
     shapes::fold(node, inputs, opset)
 }

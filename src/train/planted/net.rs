@@ -42,6 +42,7 @@ pub fn input(side: usize) -> InputSpec {
     InputSpec {
         size: side,
         resize: Resize::Warp,
+        filter: crate::atlas::Filter::Bilinear,
         channels: Channels::Rgb,
         mean: [120.0; 3],
         scale: [60.0; 3],

@@ -1,6 +1,6 @@
 //! The way back: from a tap's cotangent to the start node's gradient.
 
-use super::super::conv::depthwise_back;
+use super::super::conv::{Scratch, depthwise_back};
 use super::super::curve;
 use super::super::model::{Kind, Node, Pairing, Step};
 use super::super::plan::{Planned, View};
@@ -9,28 +9,65 @@ use super::super::pointwise::{
 };
 use super::super::pool::MeanBackward;
 use super::super::simd::MaxBackward;
-use super::{Record, Runner, Workspace, grow, pair, parts};
+use super::{Buffers, Record, Runner, Workspace, grow, pair, parts};
 use crate::network::Result;
 use crate::network::rules::pull;
 use candle_core::Tensor;
 
 impl Runner<'_> {
-    /// Pulls the tap's cotangent (batch 1) back to the start node, into `gradient` (channels × pixels).
+    /// Pulls the tap's cotangents, one for each tape, back to the start node, into `gradients` (channels × pixels).
     ///
     /// # Errors
     /// Those of candle's operators.
     pub(in super::super) fn backward(
         &self,
         workspace: &mut Workspace,
-        tape: &[Record],
-        (tap, cotangent): (usize, &[f32]),
-        gradient: &mut [f32],
+        tapes: &[Vec<Record>],
+        (tap, cotangents): (usize, &[&[f32]]),
+        gradients: &mut [&mut [f32]],
     ) -> Result<()> {
         let plan = self.plan;
-        grow(&mut workspace.gradients, &plan.gradient_buffers);
-        workspace.tensors.clear();
-        workspace.tensors.resize(self.nodes.len(), None);
-        match (plan.gradients[tap], &plan.extents[tap]) {
+        let (images, scratch) = workspace.split(tapes.len());
+        for (buffers, cotangent) in images.iter_mut().zip(cotangents) {
+            grow(&mut buffers.gradients, &plan.gradient_buffers);
+            buffers.tensors.clear();
+            buffers.tensors.resize(self.nodes.len(), None);
+            self.begin(buffers, (tap, cotangent))?;
+        }
+        let mut written = vec![false; self.nodes.len()];
+        written[plan.root(tap)] = true;
+        for stretch in plan.stretches.iter().rev() {
+            let first = stretch.steps.start;
+            if stretch.together && images.len() > 1 && first > 0 {
+                self.together_back(images, scratch, (first, tapes), &mut written);
+                continue;
+            }
+            // Each image goes through the same states.
+            let before = written.clone();
+            for (buffers, tape) in images.iter_mut().zip(tapes) {
+                written.clone_from(&before);
+                for when in stretch.steps.clone().rev().filter(|&when| when > 0) {
+                    let (step, record) = (plan.steps[when], &tape[when]);
+                    self.mask(buffers, step, record);
+                    match record {
+                        Record::Plain(..) => {
+                            self.plain_back(buffers, step, record, &mut written)?;
+                        }
+                        _ => self.step_back(buffers, scratch, (step, record), &mut written),
+                    }
+                }
+            }
+        }
+        for (buffers, gradient) in images.iter_mut().zip(gradients) {
+            self.end(buffers, written[plan.root(plan.steps[0].out)], gradient);
+            buffers.tensors.clear();
+        }
+        Ok(())
+    }
+
+    /// Puts an image's cotangent in its place.
+    fn begin(&self, workspace: &mut Buffers, (tap, cotangent): (usize, &[f32])) -> Result<()> {
+        match (self.plan.gradients[tap], &self.plan.extents[tap]) {
             (Some(place), _) => {
                 let values = &mut workspace.gradients[place.buffer][place.range()];
                 if self.nodes[tap].planar {
@@ -44,47 +81,74 @@ impl Runner<'_> {
                 let tensor = Tensor::from_slice(cotangent, dims, &candle_core::Device::Cpu)?;
                 workspace.tensors[tap] = Some(tensor);
             }
-            (None, None) => return Ok(()),
+            (None, None) => {}
         }
-        let mut written = vec![false; self.nodes.len()];
-        written[plan.root(tap)] = true;
-        for (step, record) in plan.steps.iter().zip(tape).skip(1).rev() {
-            if let (Some(place), Record::Signs(bits) | Record::Both(_, bits), true) =
-                (plan.gradients[step.out], record, step.clamp.is_some())
-            {
-                let g = &mut workspace.gradients[place.buffer][place.range()];
-                self.mode.isa.run(Mask { bits, g });
-            }
-            match record {
-                Record::Plain(..) => self.plain_back(workspace, *step, record, &mut written)?,
-                _ => self.step_back(workspace, *step, record, &mut written),
-            }
-        }
-        let start = plan.steps[0].out;
-        if let Some(place) = plan.gradients[start] {
-            if !written[plan.root(start)] {
-                gradient.fill(0.0);
-                return Ok(());
-            }
-            let values = &workspace.gradients[place.buffer][place.range()];
-            if self.nodes[start].planar {
-                gradient.copy_from_slice(values);
-            } else {
-                to_planes(
-                    values,
-                    &self.nodes[start].slots,
-                    self.pixels(start),
-                    gradient,
-                );
-            }
-        }
-        workspace.tensors.clear();
         Ok(())
+    }
+
+    /// Reads an image's gradient at the start node.
+    fn end(&self, workspace: &Buffers, written: bool, gradient: &mut [f32]) {
+        let start = self.plan.steps[0].out;
+        let Some(place) = self.plan.gradients[start] else {
+            return;
+        };
+        if !written {
+            gradient.fill(0.0);
+            return;
+        }
+        let values = &workspace.gradients[place.buffer][place.range()];
+        if self.nodes[start].planar {
+            gradient.copy_from_slice(values);
+        } else {
+            let slots = &self.nodes[start].slots;
+            to_planes(values, slots, self.pixels(start), gradient);
+        }
+    }
+
+    /// Nothing goes back where a step's limits held its output.
+    fn mask(&self, workspace: &mut Buffers, step: Planned, record: &Record) {
+        if let (Some(place), Record::Signs(bits) | Record::Both(_, bits), true) =
+            (self.plan.gradients[step.out], record, step.clamp.is_some())
+        {
+            let g = &mut workspace.gradients[place.buffer][place.range()];
+            self.mode.isa.run(Mask { bits, g });
+        }
+    }
+
+    /// A convolution of all images.
+    fn together_back(
+        &self,
+        images: &mut [Buffers],
+        scratch: &mut Scratch,
+        (when, tapes): (usize, &[Vec<Record>]),
+        written: &mut [bool],
+    ) {
+        let step = self.plan.steps[when];
+        let node = &self.nodes[step.node];
+        let input = node.inputs[0];
+        let places = (self.plan.gradients[step.out], self.plan.gradients[input]);
+        let (Step::Conv(conv), (Some(from), Some(to))) = (&node.step, places) else {
+            return;
+        };
+        let before = written.to_vec();
+        let mut add = false;
+        for (buffers, tape) in images.iter_mut().zip(tapes) {
+            self.mask(buffers, step, &tape[when]);
+            written.copy_from_slice(&before);
+            add = self.adds(buffers, input, written);
+        }
+        let pairs = images.iter_mut();
+        let mut pairs: Vec<_> = pairs
+            .map(|buffers| pair(&mut buffers.gradients, from, to))
+            .collect();
+        let at = self.geometry(&conv.window, input, step.out);
+        let transposed = conv.transposed(node, &self.nodes[input]);
+        transposed.run(self.mode, &at, &mut pairs, add, scratch);
     }
 
     /// Whether a write to the gradient of `input` must add; clears the buffer before the first of several
     /// writers of parts.
-    fn adds(&self, workspace: &mut Workspace, input: usize, written: &mut [bool]) -> bool {
+    fn adds(&self, workspace: &mut Buffers, input: usize, written: &mut [bool]) -> bool {
         let root = self.plan.root(input);
         if written[root] {
             return true;
@@ -98,7 +162,7 @@ impl Runner<'_> {
     }
 
     /// Adds the cotangents of those inputs of a concatenation that were not computed in their place.
-    fn scatter(&self, workspace: &mut Workspace, node: &Node, whole: View, written: &mut [bool]) {
+    fn scatter(&self, workspace: &mut Buffers, node: &Node, whole: View, written: &mut [bool]) {
         let parts = parts(node, whole, &self.plan.gradients);
         for (&input, (to, part)) in node.inputs.iter().zip(parts) {
             if to != part {
@@ -112,7 +176,7 @@ impl Runner<'_> {
     /// A step of candle's operators.
     fn plain_back(
         &self,
-        workspace: &mut Workspace,
+        workspace: &mut Buffers,
         step: Planned,
         record: &Record,
         written: &mut [bool],
@@ -154,9 +218,9 @@ impl Runner<'_> {
 
     fn step_back(
         &self,
-        workspace: &mut Workspace,
-        step: Planned,
-        record: &Record,
+        workspace: &mut Buffers,
+        scratch: &mut Scratch,
+        (step, record): (Planned, &Record),
         written: &mut [bool],
     ) {
         let node = &self.nodes[step.node];
@@ -185,12 +249,12 @@ impl Runner<'_> {
             Step::Conv(conv) => {
                 let at = self.geometry(&conv.window, input, step.out);
                 let transposed = conv.transposed(node, &self.nodes[input]);
-                transposed.run(self.mode, &at, g, (gx, add), &mut workspace.scratch);
+                transposed.run(self.mode, &at, &mut [(g, gx)], add, scratch);
             }
             Step::Depthwise(conv) => {
                 let at = self.geometry(&conv.window, input, step.out);
                 let weights = (&conv.window, conv.turned.as_slice());
-                depthwise_back(isa, weights, &at, g, (gx, add), &mut workspace.scratch);
+                depthwise_back(isa, weights, &at, g, (gx, add), scratch);
             }
             rest => self.simple_back((rest, input, step.out), record, g, (gx, add)),
         }
@@ -237,7 +301,7 @@ impl Runner<'_> {
             }),
             (Step::MaxPool(window), Record::Winners(winners)) => {
                 let task = MaxBackward {
-                    window,
+                    window: &self.window(window, input, out),
                     input: input_size,
                     output: output_size,
                     g,
@@ -275,7 +339,7 @@ impl Runner<'_> {
     /// To both inputs of a pair.
     fn uncouple(
         &self,
-        workspace: &mut Workspace,
+        workspace: &mut Buffers,
         pairing: Pairing,
         step: Planned,
         record: &Record,

@@ -36,7 +36,7 @@ fn blocks(x: usize, y: usize, input: [usize; 2], output: [usize; 2], window: &Wi
     let [pixels, outputs] = [input, output].map(|size| size[0] * size[1] * LANES);
     let blocks = x / pixels;
     assert!(x == blocks * pixels && y == blocks * outputs);
-    assert_eq!(window.output(input), Some(output));
+    assert!(window.covers(input, output));
     assert!(window.kernel[0] * window.kernel[1] <= 256);
     blocks
 }
@@ -67,7 +67,7 @@ impl MaxBackward<'_> {
 #[inline(always)]
 fn span(window: &Window, axis: usize, idx: usize, size: usize) -> (usize, usize, usize) {
     let (first, end) = window.span(axis, idx, size);
-    let place = first + window.pads[axis] - idx * window.stride[axis];
+    let place = first + window.pads[axis] - idx * window.stride[axis] - window.skip[axis];
     (first, end, place)
 }
 

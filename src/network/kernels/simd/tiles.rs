@@ -6,7 +6,7 @@
 use super::sweep::Start;
 use super::{Block, Isa, Kernel, LANES};
 
-/// Overlapping tiles of the input, transformed: `[element][in block][tile][LANES]`.
+/// Overlapping tiles of the input, transformed: `[element][in block][slot][LANES]`.
 #[derive(Debug)]
 pub(in super::super) struct InputTiles<'a> {
     /// Input, `[in blocks][rows][columns][LANES]`.
@@ -19,9 +19,11 @@ pub(in super::super) struct InputTiles<'a> {
     pub across: usize,
     /// First tile, row by row, and number of tiles.
     pub tiles: (usize, usize),
+    /// The first tile's slot, and number of slots, which tiles of several images share.
+    pub slots: (usize, usize),
     /// Output rows and columns of a tile: 2 or 4.
     pub side: usize,
-    /// `(side + 2)² · in blocks · number of tiles · LANES` floats.
+    /// `(side + 2)² · in blocks · number of slots · LANES` floats.
     pub to: &'a mut [f32],
 }
 
@@ -35,7 +37,8 @@ impl InputTiles<'_> {
             self.x.len(),
             in_blocks * self.size[0] * self.size[1] * LANES
         );
-        assert!(self.to.len() >= elements * in_blocks * self.tiles.1 * LANES);
+        assert!(self.slots.0 + self.tiles.1 <= self.slots.1);
+        assert!(self.to.len() >= elements * in_blocks * self.slots.1 * LANES);
         // SAFETY: reads are checked against the map, writes lie in `to` by the assertion above.
         unsafe {
             if self.side == 2 {
@@ -50,12 +53,14 @@ impl InputTiles<'_> {
 /// Products of transformed tiles back to output pixels.
 #[derive(Debug)]
 pub(in super::super) struct OutputTiles<'a> {
-    /// `[element][out block][tile][LANES]`.
+    /// `[element][out block][slot][LANES]`.
     pub from: &'a [f32],
     /// Tiles in a row.
     pub across: usize,
     /// First tile and number of tiles.
     pub tiles: (usize, usize),
+    /// The first tile's slot, and number of slots.
+    pub slots: (usize, usize),
     /// Output rows and columns of a tile: 2 or 4.
     pub side: usize,
     /// What the outputs start from.
@@ -78,7 +83,8 @@ impl OutputTiles<'_> {
             self.y.len(),
             out_blocks * self.size[0] * self.size[1] * LANES
         );
-        assert!(self.from.len() >= elements * out_blocks * self.tiles.1 * LANES);
+        assert!(self.slots.0 + self.tiles.1 <= self.slots.1);
+        assert!(self.from.len() >= elements * out_blocks * self.slots.1 * LANES);
         if let Start::Bias(bias) = self.start {
             assert_eq!(bias.len(), out_blocks * LANES);
         }
@@ -101,7 +107,8 @@ impl<const N: usize> Kernel for Forward<'_, N> {
         let Self(task, in_blocks) = self;
         let [rows, cols] = task.size;
         let (first, n) = task.tiles;
-        let step = in_blocks * n * LANES;
+        let (slot, slots) = task.slots;
+        let step = in_blocks * slots * LANES;
         // SAFETY: the caller's.
         unsafe {
             let zero = B::zero();
@@ -134,7 +141,8 @@ impl<const N: usize> Kernel for Forward<'_, N> {
                             half[r][c] = line[r];
                         }
                     }
-                    let to = task.to.as_mut_ptr().add((block * n + tile) * LANES);
+                    let to = block * slots + slot + tile;
+                    let to = task.to.as_mut_ptr().add(to * LANES);
                     for (r, line) in half.into_iter().enumerate() {
                         for (c, value) in input::<B, N>(line).into_iter().enumerate() {
                             B::store(to.add((r * N + c) * step), value);
@@ -154,14 +162,16 @@ impl<const N: usize, const M: usize> Kernel for Backward<'_, N, M> {
         let Self(task, out_blocks) = self;
         let [rows, cols] = task.size;
         let (first, n) = task.tiles;
-        let step = out_blocks * n * LANES;
+        let (slot, slots) = task.slots;
+        let step = out_blocks * slots * LANES;
         // SAFETY: the caller's.
         unsafe {
             for tile in 0..n {
                 let top = (first + tile) / task.across * M;
                 let left = (first + tile) % task.across * M;
                 for block in 0..out_blocks {
-                    let from = task.from.as_ptr().add((block * n + tile) * LANES);
+                    let from = block * slots + slot + tile;
+                    let from = task.from.as_ptr().add(from * LANES);
                     let mut half = [[B::zero(); N]; M];
                     for c in 0..N {
                         let mut line = [B::zero(); N];

@@ -412,13 +412,14 @@ fn layer_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> W
 }
 
 fn gemm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
-    let x = tap(inputs, 0)?;
+    let mut x = tap(inputs, 0)?;
     let weight = need_constant(inputs, 1)?;
-    if node.int("transA", 0) != 0 || x.rank() != 2 || !x.led {
-        return Err(format!(
-            "of {:?}; only batch × features is supported",
-            x.dims
-        ));
+    if x.rank() != 2 {
+        return Err(format!("of {:?}, which is no matrix", x.dims));
+    }
+    if node.int("transA", 0) != 0 {
+        x = import.unled(&x)?;
+        x = import.led(Op::Transpose(vec![0, 2, 1]), &x)?;
     }
     let (alpha, beta) = (node.float("alpha", 1.0), node.float("beta", 1.0));
     let &[a, b] = weight.dims.as_slice() else {
@@ -444,7 +445,9 @@ fn gemm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap
         weight: matrix,
         bias: import.tensor(bias, &[out])?,
     };
-    import.led(Op::Linear(linear), &x)
+    // Rows may be images or, where a file folds tokens into them, tokens.
+    let y = import.led(Op::Linear(linear), &x)?;
+    import.settle(y)
 }
 
 fn matmul(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {

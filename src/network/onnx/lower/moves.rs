@@ -2,7 +2,8 @@
 
 use super::super::array::{Array, MOST_COMPUTED};
 use super::super::fold::{
-    axes_of, axis_of, flatten_axis, order_of, reshape_dims, shape_of, slices, split_sizes, squeezed,
+    axes_of, axis_of, flatten_axis, order_of, reshape_dims, shape_of, slices, split_sizes,
+    squeezed, tuples,
 };
 use super::super::import::{Import, Tap, Value, Why, text};
 use super::super::proto::Node;
@@ -62,6 +63,7 @@ pub(super) fn lower(
             y
         }
         "Gather" => gather(import, node, &x()?, &*need_constant(inputs, 1)?)?,
+        "GatherND" => gather_nd(import, node, &x()?, &*need_constant(inputs, 1)?)?,
         "Concat" => concat(import, node, inputs)?,
         "Pad" => pad(import, node, inputs)?,
         "Expand" => expand(import, &x()?, &need_constant(inputs, 1)?.to_ints())?,
@@ -144,6 +146,20 @@ fn gather(import: &mut Import<'_>, node: &Node<'_>, x: &Tap, indices: &Array) ->
         }
         _ => cut(import, x, axis, Part::Elements(elements))?,
     };
+    import.reshape(&taken, &dims)
+}
+
+/// Slices at index tuples: elements of the tuples' axes taken as one.
+fn gather_nd(import: &mut Import<'_>, node: &Node<'_>, x: &Tap, indices: &Array) -> Why<Tap> {
+    if node.int("batch_dims", 0) != 0 {
+        return Err("batch_dims are not supported".into());
+    }
+    let x = import.unled(x)?;
+    let (places, n) = tuples(&x.dims, indices)?;
+    let dims = [&indices.dims[..indices.dims.len() - 1], &x.dims[n..]].concat();
+    let all: usize = x.dims[..n].iter().product();
+    let flat = import.reshape(&x, &[&[all], &x.dims[n..]].concat())?;
+    let taken = cut(import, &flat, 0, Part::Elements(places))?;
     import.reshape(&taken, &dims)
 }
 
