@@ -33,8 +33,10 @@ fn beside(path: &Path, bytes: &[u8], durable: bool) -> std::io::Result<()> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(folder_of(path))?;
-    file.write_all(bytes)?;
+    // Errors name the file that is wanted (the caller does), not the one beside it.
+    let file = builder.tempfile_in(folder_of(path));
+    let mut file = file.map_err(|error| std::io::Error::from(error.kind()))?;
+    file.as_file_mut().write_all(bytes)?;
     if durable {
         file.as_file().sync_all()?;
     }

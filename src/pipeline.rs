@@ -97,6 +97,8 @@ pub struct Job<'a> {
     pub truth: Option<Truth>,
     /// Keep every sample's full activation vector in the atlas.
     pub keep_activations: bool,
+    /// Keep the weights of a linear end, and what belongs to it, in the atlas ([`crate::atlas::Head`]).
+    pub keep_head: bool,
 }
 
 /// Why a build ended without an atlas.

@@ -60,6 +60,7 @@ fn job<'a>(network: &'a Network, set: &'a dyn ImageSet, layers: &[&str]) -> Job<
         recipe,
         truth: None,
         keep_activations: false,
+        keep_head: true,
     }
 }
 
@@ -415,4 +416,27 @@ fn the_head_says_what_the_network_says() {
         assert!((head.position_cosines.row(7)[position] - chosen).abs() < 5e-3);
         assert!((head.position_norms.row(7)[position] - norm).abs() <= head.position_norms.step);
     }
+}
+
+/// Its weights are the network's, which not everybody may pass on.
+#[test]
+fn the_head_is_left_out_when_asked() {
+    let network = network();
+    let scenes = Scenes::new(World::new(6), 48);
+    let whole = job(&network, &scenes, &["mixed4a"]);
+    let without = Job {
+        keep_head: false,
+        ..whole.clone()
+    };
+    let built = |job: &Job<'_>| {
+        let folder = tempfile::tempdir().unwrap();
+        Arc::unwrap_or_clone(build(job, folder.path(), &Silent).unwrap())
+    };
+    let (whole, without) = (built(&whole), built(&without));
+    assert!(without.head.is_none());
+    let headless = Atlas {
+        head: None,
+        ..whole
+    };
+    assert_same(&without, &headless, "without a head");
 }

@@ -111,9 +111,9 @@ pub(super) struct LocateArgs {
     /// Layer [default: the deepest]
     #[arg(long, value_name = "NAME")]
     pub(super) layer: Option<String>,
-    /// The weights of the atlas's network (not needed for the embedded one)
-    #[arg(long, value_name = "FILE")]
-    pub(super) weights: Option<PathBuf>,
+    #[cfg(feature = "build")]
+    #[command(flatten)]
+    pub(super) network: TestedNetworkArgs,
     /// Print everything as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -204,6 +204,9 @@ pub(super) struct BuildArgs {
     /// Also keep large tables in the atlas
     #[arg(long, value_enum)]
     pub(super) keep: Vec<Keep>,
+    /// Leave the weights of the network's last layer out of the atlas; `suspects` then finds cells, no components
+    #[arg(long)]
+    pub(super) no_head: bool,
     /// Do not write the folders' paths into the atlas, only their names
     #[arg(long)]
     pub(super) no_image_paths: bool,

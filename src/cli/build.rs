@@ -52,6 +52,7 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
         recipe,
         truth: None,
         keep_activations: args.keep.contains(&Keep::Activations),
+        keep_head: !args.no_head,
     };
     build_to(&job, &args.output)
 }

@@ -145,6 +145,7 @@ fn with_job<T>(args: &DemoArgs, work: impl FnOnce(&Job<'_>) -> T) -> Result<T, F
         recipe,
         truth,
         keep_activations: false,
+        keep_head: true,
     };
     Ok(work(&job))
 }

@@ -19,7 +19,7 @@ pub(super) use with_network::run;
 mod with_network {
     use super::LocateArgs;
     use crate::atlas::{Atlas, LayerAtlas};
-    use crate::cli::{Failure, locator, open, output};
+    use crate::cli::{Failure, locator, open, output, patch};
     use crate::explorer::worker::Located;
     use crate::images;
     use anyhow::Context as _;
@@ -32,7 +32,7 @@ mod with_network {
         let layer = open::layer(&atlas, args.layer.as_deref())?;
         let path = &args.photograph;
         let image = images::decode::load(path).with_context(|| path.display().to_string())?;
-        let network = locator::load(&atlas, args.weights.as_deref())?;
+        let network = patch::load(&args.network, Some(&atlas))?;
         let located = locator::locate(&network, &atlas, &image)?;
         let name = path
             .file_name()

@@ -4,8 +4,9 @@ use super::Failure;
 use crate::config::Config;
 use crate::explorer::keymap::Keymap;
 use crate::explorer::session::{Keeper, Session};
+use crate::files;
 use crate::paths::{self, Paths};
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -98,20 +99,14 @@ impl Keeper for Remembered {
     }
 }
 
-/// Writes beside and renames, so that a session is there whole or as it was.
+/// A session is there whole or as it was.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     // The state folder is ours to make; the atlas's own is there.
     if path.components().any(|part| part.as_os_str() == "sessions") {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file = tempfile::Builder::new()
-        .prefix(".session")
-        .tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    files::write_whole(path, text.as_bytes())
 }
 
 #[cfg(test)]

@@ -107,6 +107,7 @@ pub enum Action {
     SuspectMultiUse,
     SuspectContrast,
     SuspectTest,
+    SuspectPictures,
     SuspectPatch,
     JudgeCore,
     JudgeShortcut,

@@ -34,6 +34,7 @@ pub(super) fn side_pane(state: &State, list: &mut Vec<Placement>) {
     match state.overlay {
         Some(Overlay::Help { .. }) => return,
         Some(Overlay::Photos { .. }) => return photos(state, list),
+        Some(Overlay::Shots { selected }) => return large_shots(state, selected, list),
         _ => {}
     }
     if let Some(side) = state.panes().side {
@@ -78,13 +79,9 @@ fn large_icon(state: &State, pane: Rect, list: &mut Vec<Placement>) {
         Vec::new()
     };
     if finer.is_empty() {
-        list.extend(icon(
-            state,
-            (pane, area_of(pane)),
-            (level, cell),
-            1.0,
-            LARGE_ICON_ID,
-        ));
+        let place = (pane, area_of(pane));
+        let own = icon(state, place, (level, cell), 1.0, LARGE_ICON_ID);
+        list.push(own.unwrap_or_else(|| no_icon(state, pane)));
         return;
     }
     let side = finer_side(state).unwrap_or(1);
@@ -111,6 +108,27 @@ fn large_icon(state: &State, pane: Rect, list: &mut Vec<Placement>) {
             1.0,
             id,
         ));
+    }
+}
+
+/// A flat square in the place of the icon.
+fn no_icon(state: &State, pane: Rect) -> Placement {
+    Placement {
+        id: LARGE_ICON_ID,
+        picture: made::no_icon_key(state.screen.is_dark()),
+        source: Source {
+            x: 0,
+            y: 0,
+            width: made::NO_ICON_SIDE,
+            height: made::NO_ICON_SIDE,
+        },
+        target: Target {
+            column: pane.x,
+            row: pane.y,
+            columns: pane.width,
+            rows: pane.height,
+        },
+        z: 0,
     }
 }
 
@@ -218,6 +236,21 @@ fn shots(state: &State, list: &mut Vec<Placement>) {
             let id = SHOT_ID + (2 * at + nth) as u32;
             list.extend(whole(state, picture, rects[nth], id));
         }
+    }
+}
+
+/// One of them, large.
+fn large_shots(state: &State, selected: usize, list: &mut Vec<Placement>) {
+    let Some(shot) = state.suspects.shots().get(selected) else {
+        return;
+    };
+    let rects = super::view::large_shot_rects(state);
+    for (nth, (picture, rect)) in [&shot.before, &shot.after]
+        .into_iter()
+        .zip(rects)
+        .enumerate()
+    {
+        list.extend(whole(state, picture, rect, SHOT_ID + nth as u32));
     }
 }
 

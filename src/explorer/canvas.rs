@@ -8,8 +8,8 @@ use crate::graphics::pace::{FENCE, Pace};
 use crate::graphics::page::Maker;
 use crate::graphics::terminal::{self, Guard};
 use crate::graphics::{
-    BackEnd, Capabilities, Frame, HalfCell, Picture, PictureKey, Placeholder, Protocol, back_end,
-    halfblock,
+    BackEnd, Capabilities, Frame, HalfCell, Picture, PictureKey, Placeholder, Protocol, Target,
+    back_end, halfblock,
 };
 use ratatui::Terminal;
 use ratatui::buffer::{Buffer, CellDiffOption};
@@ -116,17 +116,18 @@ impl Canvas {
     }
 
     fn draw_held(&mut self, state: &State, frame: &Frame, bytes: &[u8]) -> io::Result<()> {
-        (self.terminal.backend_mut()).set_columns(state.screen.columns);
+        let pen = self.terminal.backend_mut();
+        pen.set_columns(state.screen.columns);
+        for &target in &frame.covered {
+            pen.forget(area_of(target));
+        }
         self.terminal.draw(|canvas| {
             view(state, canvas);
             let buf = canvas.buffer_mut();
             paint(&frame.cells, state.screen.protocol, buf);
             stand_in(&frame.placeholders, buf);
-            for target in &frame.covered {
-                leave_alone(
-                    Rect::new(target.column, target.row, target.columns, target.rows),
-                    buf,
-                );
+            for &target in &frame.covered {
+                leave_alone(area_of(target), buf);
             }
             super::view::marks(state, buf);
             if state.screen.protocol == Protocol::Placeholders {
@@ -261,6 +262,10 @@ impl Canvas {
         let (columns, rows) = crossterm::terminal::size()?;
         self.terminal.resize(Rect::new(0, 0, columns, rows))
     }
+}
+
+fn area_of(target: Target) -> Rect {
+    Rect::new(target.column, target.row, target.columns, target.rows)
 }
 
 /// Writes half-block pictures into the text.

@@ -16,6 +16,7 @@ const OUTLINE: u64 = 1 << 58;
 const THUMBNAIL: u64 = 2 << 58;
 const FLAG: u64 = 3 << 58;
 const RING: u64 = 4 << 58;
+const NO_ICON: u64 = 5 << 58;
 
 /// The picture of a key of [`MADE`].
 pub fn picture(state: &State, key: PictureKey) -> Option<Picture> {
@@ -24,6 +25,7 @@ pub fn picture(state: &State, key: PictureKey) -> Option<Picture> {
         THUMBNAIL => thumbnail(state, key),
         FLAG => Some(flag(key)),
         RING => Some(ring(key)),
+        NO_ICON => Some(no_icon(key)),
         _ => {
             let located = state
                 .located
@@ -137,6 +139,22 @@ fn ring(key: PictureKey) -> Picture {
         }
     })
 }
+
+/// What stands where a cell has no icon, or none yet: as large as the icons are and a few bytes, so that coming and
+/// going of icons costs no more than other steps.
+pub fn no_icon_key(dark: bool) -> PictureKey {
+    PictureKey(MADE | NO_ICON | u64::from(dark))
+}
+
+fn no_icon(key: PictureKey) -> Picture {
+    let grey = if key.0 & 1 == 1 { 48 } else { 208 };
+    drawn(key, NO_ICON_SIDE, NO_ICON_SIDE, |_, _| {
+        [grey, grey, grey, 255]
+    })
+}
+
+/// Pixels along a side of the picture that stands where no icon is.
+pub const NO_ICON_SIDE: u32 = 16;
 
 /// Side of a thumbnail's picture in squares at most.
 const THUMBNAIL_GRID: u32 = 40;

@@ -3,55 +3,76 @@
 //! A step of the cursor changes numbers and names all over the side pane, and on a slow line inside a multiplexer
 //! every byte of them is sent again for each step. The usual writer positions the cursor absolutely before every
 //! piece, names both colours at every change and writes spaces one by one; this one moves relatively where that is
-//! shorter, names only what changed, and erases runs of spaces. Nothing is written when nothing changed.
+//! shorter, names only what changed, writes over short gaps what is there already, and erases runs of spaces. It tries
+//! two orders (line by line, and colour by colour) and takes the shorter. Nothing is written when nothing changed.
+
+mod line;
+mod look;
 
 use crate::graphics::placeholder::CHARACTER;
+use line::Line;
+use look::Look;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
-use ratatui::layout::{Position, Size};
-use ratatui::style::{Color, Modifier};
+use ratatui::layout::{Position, Rect, Size};
 use ratatui::text::Span;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
-/// So many spaces are erased rather than written.
-const ERASED: u16 = 6;
+/// So many full blocks are cheaper as spaces on their colour.
+const BLOCKS: usize = 16;
 
 /// A writer of cells.
 pub(super) struct Pen<W: Write> {
     inner: CrosstermBackend<W>,
     cursor_is_hidden: bool,
+    page: Page,
+}
+
+/// What the terminal shows, as far as it is known: a character and its look, row by row.
+#[derive(Debug, Clone, Default)]
+struct Page {
     columns: u16,
+    cells: Vec<Option<(Look, char)>>,
 }
 
-/// Colours and attributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look {
-    fg: Color,
-    bg: Color,
-    modifier: Modifier,
-}
+impl Page {
+    fn at(&self, (x, y): (u16, u16)) -> usize {
+        usize::from(y) * usize::from(self.columns) + usize::from(x)
+    }
 
-impl Look {
-    const PLAIN: Look = Look {
-        fg: Color::Reset,
-        bg: Color::Reset,
-        modifier: Modifier::empty(),
-    };
-
-    fn of(cell: &Cell) -> Look {
-        Look {
-            fg: cell.fg,
-            bg: cell.bg,
-            modifier: cell.modifier,
+    /// What stands there, if it is known and one column wide.
+    fn get(&self, place: (u16, u16)) -> Option<(Look, char)> {
+        if place.0 >= self.columns {
+            return None;
         }
+        self.cells.get(self.at(place)).copied().flatten()
     }
 
-    /// True when a space in it is an erased place.
-    fn erases(self) -> bool {
-        let seen = Modifier::REVERSED | Modifier::UNDERLINED | Modifier::CROSSED_OUT;
-        self.bg == Color::Reset && !self.modifier.intersects(seen)
+    fn set(&mut self, place: (u16, u16), cell: Option<(Look, char)>) {
+        if place.0 >= self.columns {
+            return;
+        }
+        let at = self.at(place);
+        if at >= self.cells.len() {
+            self.cells.resize(at + 1, None);
+        }
+        self.cells[at] = cell;
     }
+
+    /// True when nothing but erased places is left from here to the end of the line.
+    fn is_blank_from(&self, (x, y): (u16, u16)) -> bool {
+        (x..self.columns).all(|x| self.get((x, y)) == Some((Look::PLAIN, ' ')))
+    }
+}
+
+/// Characters of one look beside each other.
+#[derive(Debug)]
+struct Run {
+    at: (u16, u16),
+    columns: u16,
+    /// `None` for erased places, which look the same in most looks.
+    look: Option<Look>,
+    text: String,
 }
 
 impl<W: Write> Pen<W> {
@@ -60,13 +81,27 @@ impl<W: Write> Pen<W> {
         Self {
             inner: CrosstermBackend::new(writer),
             cursor_is_hidden: true,
-            columns: 0,
+            page: Page::default(),
         }
     }
 
     /// The terminal's width. The cursor's place is not known after the last column was written.
     pub(super) fn set_columns(&mut self, columns: u16) {
-        self.columns = columns;
+        if self.page.columns != columns {
+            self.page = Page {
+                columns,
+                cells: Vec::new(),
+            };
+        }
+    }
+
+    /// Others write there: what stands there is not known any more.
+    pub(super) fn forget(&mut self, area: Rect) {
+        for place in area.positions() {
+            if self.page.get(place.into()).is_some() {
+                self.page.set(place.into(), None);
+            }
+        }
     }
 }
 
@@ -87,37 +122,26 @@ impl<W: Write> Backend for Pen<W> {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        let mut line = Line {
-            out: String::new(),
-            look: Look::PLAIN,
-            at: None,
-            columns: self.columns,
-        };
         // Characters that stand for pictures have a colour of their own and lie beside text: all of one kind first.
         let (pictures, text): (Vec<_>, Vec<_>) =
             content.partition(|(_, _, cell)| cell.symbol().starts_with(CHARACTER));
-        let mut content = pictures.into_iter().chain(text).peekable();
-        while let Some((x, y, cell)) = content.next() {
-            let (look, symbol) = seen(cell);
-            if symbol != " " || !look.erases() {
-                line.write((x, y), look, symbol);
-                continue;
-            }
-            let mut n = 1;
-            while let Some(&(next_x, next_y, next)) = content.peek()
-                && (next_x, next_y) == (x + n, y)
-                && next.symbol() == " "
-                && Look::of(next) == look
-            {
-                content.next();
-                n += 1;
-            }
-            line.erase((x, y), look, n);
+        let runs = |cells: &[(u16, u16, &Cell)]| runs(cells);
+        let (pictures, text) = (runs(&pictures), runs(&text));
+        for run in pictures.iter().chain(&text) {
+            self.take(run);
         }
-        if line.look != Look::PLAIN {
-            line.out.push_str("\x1b[m");
-        }
-        self.inner.write_all(line.out.as_bytes())
+        let write = |order: &[&Run]| {
+            let mut line = Line::new(&self.page);
+            for run in pictures.iter().chain(order.iter().copied()) {
+                line.run(run);
+            }
+            line.end()
+        };
+        let by_place: Vec<&Run> = text.iter().collect();
+        let one = write(&by_place);
+        let other = write(&by_look(&text));
+        let shorter = if other.len() < one.len() { other } else { one };
+        self.inner.write_all(shorter.as_bytes())
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {
@@ -141,10 +165,12 @@ impl<W: Write> Backend for Pen<W> {
     }
 
     fn clear(&mut self) -> io::Result<()> {
+        self.page.cells.clear();
         self.inner.clear()
     }
 
     fn clear_region(&mut self, clear_type: ClearType) -> io::Result<()> {
+        self.page.cells.clear();
         self.inner.clear_region(clear_type)
     }
 
@@ -161,169 +187,87 @@ impl<W: Write> Backend for Pen<W> {
     }
 }
 
-/// A full block is a space on its colour, which is a third of the bytes.
-fn seen(cell: &Cell) -> (Look, &str) {
-    let look = Look::of(cell);
-    let plain = Look {
-        fg: look.fg,
-        ..Look::PLAIN
-    };
-    if cell.symbol() == "█" && look.fg != Color::Reset && look == plain {
-        let swapped = Look {
-            fg: Color::Reset,
-            bg: look.fg,
-            ..Look::PLAIN
+impl<W: Write> Pen<W> {
+    /// Remembers what a run leaves on the screen.
+    fn take(&mut self, run: &Run) {
+        let (x, y) = run.at;
+        let Some(look) = run.look else {
+            (x..x + run.columns).for_each(|x| self.page.set((x, y), Some((Look::PLAIN, ' '))));
+            return;
         };
-        return (swapped, " ");
+        let simple = run.text.chars().count() == usize::from(run.columns);
+        let mut characters = run.text.chars();
+        for x in x..x + run.columns {
+            let known = characters.next().filter(|_| simple);
+            self.page.set((x, y), known.map(|c| (look, c)));
+        }
     }
-    (look, cell.symbol())
 }
 
-/// What is written so far, and where that leaves the terminal.
-struct Line {
-    out: String,
-    look: Look,
-    at: Option<(u16, u16)>,
-    columns: u16,
-}
-
-/// Appends text; writing to a `String` cannot fail.
-macro_rules! put {
-    ($out:expr, $($arg:tt)*) => {{ let _ = write!($out, $($arg)*); }};
-}
-
-impl Line {
-    fn write(&mut self, (x, y): (u16, u16), look: Look, symbol: &str) {
-        self.go_to((x, y));
-        self.take(look);
-        self.out.push_str(symbol);
-        let end = x + Span::raw(symbol).width() as u16;
-        self.at = (end < self.columns).then_some((end, y));
-    }
-
-    /// Makes `n` characters spaces.
-    fn erase(&mut self, (x, y): (u16, u16), look: Look, n: u16) {
-        if n < ERASED {
-            for at in x..x + n {
-                self.write((at, y), look, " ");
-            }
-            return;
-        }
-        self.go_to((x, y));
-        self.take(look);
-        put!(self.out, "\x1b[{n}X");
-        // The cursor stays in front of them.
-    }
-
-    fn go_to(&mut self, (x, y): (u16, u16)) {
-        match self.at {
-            Some(at) if at == (x, y) => {}
-            Some((before, row)) if row == y && before < x => match x - before {
-                1 => self.out.push_str("\x1b[C"),
-                n => put!(self.out, "\x1b[{n}C"),
-            },
-            // Downwards to the first column; never beyond the last row, so nothing scrolls.
-            Some((_, row)) if x == 0 && row < y && y - row <= 3 => {
-                self.out.push('\r');
-                (row..y).for_each(|_| self.out.push('\n'));
-            }
-            _ => put!(self.out, "\x1b[{};{}H", u32::from(y) + 1, u32::from(x) + 1),
-        }
-        self.at = Some((x, y));
-    }
-
-    /// Changes colours and attributes, by what differs or from the beginning, whichever is shorter.
-    fn take(&mut self, look: Look) {
-        if self.look == look {
-            return;
-        }
-        let changes = changes(self.look, look);
-        let afresh = changes_from_plain(look);
-        let parameters = if afresh.len() + 1 < changes.len() || look == Look::PLAIN {
-            afresh
+/// Cells by row as runs.
+fn runs(cells: &[(u16, u16, &Cell)]) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut at = 0;
+    while let Some(&(x, y, cell)) = cells.get(at) {
+        let blocks = blocks(&cells[at..]);
+        let (look, symbol, n) = if blocks >= BLOCKS {
+            (Look::of(cell).swapped(), " ", blocks)
         } else {
-            changes
+            (Look::of(cell), cell.symbol(), 1)
         };
-        put!(self.out, "\x1b[{parameters}m");
-        self.look = look;
-    }
-}
-
-/// Parameters that begin with a reset.
-fn changes_from_plain(look: Look) -> String {
-    let changes = changes(Look::PLAIN, look);
-    if changes.is_empty() {
-        String::new()
-    } else {
-        format!("0;{changes}")
-    }
-}
-
-/// An attribute, the number that sets it and the one that takes it away.
-const ATTRIBUTES: [(Modifier, u8, u8); 9] = [
-    (Modifier::BOLD, 1, 22),
-    (Modifier::DIM, 2, 22),
-    (Modifier::ITALIC, 3, 23),
-    (Modifier::UNDERLINED, 4, 24),
-    (Modifier::SLOW_BLINK, 5, 25),
-    (Modifier::RAPID_BLINK, 6, 25),
-    (Modifier::REVERSED, 7, 27),
-    (Modifier::HIDDEN, 8, 28),
-    (Modifier::CROSSED_OUT, 9, 29),
-];
-
-fn changes(from: Look, to: Look) -> String {
-    let mut numbers: Vec<String> = Vec::new();
-    let mut has = from.modifier;
-    for (attribute, _, off) in ATTRIBUTES {
-        if has.contains(attribute) && !to.modifier.contains(attribute) {
-            numbers.push(off.to_string());
-            // Some numbers take two attributes away.
-            for (other, _, number) in ATTRIBUTES {
-                if number == off {
-                    has.remove(other);
-                }
+        at += n;
+        let blank = symbol == " " && look.erases();
+        let look = (!blank).then_some(look);
+        let columns = n as u16 * (Span::raw(symbol).width() as u16).max(1);
+        match runs.last_mut() {
+            Some(run) if run.look == look && (run.at.0 + run.columns, run.at.1) == (x, y) => {
+                run.columns += columns;
+                (0..n).for_each(|_| run.text.push_str(symbol));
             }
+            _ => runs.push(Run {
+                at: (x, y),
+                columns,
+                look,
+                text: symbol.repeat(n),
+            }),
         }
     }
-    for (attribute, on, _) in ATTRIBUTES {
-        if to.modifier.contains(attribute) && !has.contains(attribute) {
-            numbers.push(on.to_string());
-        }
-    }
-    if from.fg != to.fg {
-        numbers.push(colour(to.fg, 30));
-    }
-    if from.bg != to.bg {
-        numbers.push(colour(to.bg, 40));
-    }
-    numbers.join(";")
+    runs
 }
 
-/// The parameters of a colour, counted from 30 for the foreground and 40 for the background.
-fn colour(colour: Color, base: u8) -> String {
-    let (number, bright) = match colour {
-        Color::Reset => return (base + 9).to_string(),
-        Color::Rgb(r, g, b) => return format!("{};2;{r};{g};{b}", base + 8),
-        Color::Indexed(idx) => return format!("{};5;{idx}", base + 8),
-        Color::Black => (0, false),
-        Color::Red => (1, false),
-        Color::Green => (2, false),
-        Color::Yellow => (3, false),
-        Color::Blue => (4, false),
-        Color::Magenta => (5, false),
-        Color::Cyan => (6, false),
-        Color::Gray => (7, false),
-        Color::DarkGray => (0, true),
-        Color::LightRed => (1, true),
-        Color::LightGreen => (2, true),
-        Color::LightYellow => (3, true),
-        Color::LightBlue => (4, true),
-        Color::LightMagenta => (5, true),
-        Color::LightCyan => (6, true),
-        Color::White => (7, true),
+/// How many full blocks of one colour lie beside each other at the beginning.
+fn blocks(cells: &[(u16, u16, &Cell)]) -> usize {
+    let Some(&(x, y, first)) = cells.first() else {
+        return 0;
     };
-    (base + number + if bright { 60 } else { 0 }).to_string()
+    let look = Look::of(first);
+    if first.symbol() != "█" || !look.is_only_a_foreground() {
+        return 0;
+    }
+    let goes_on = |(n, cell): &(usize, &(u16, u16, &Cell))| {
+        (cell.0, cell.1) == (x + *n as u16, y) && cell.2.symbol() == "█" && Look::of(cell.2) == look
+    };
+    cells.iter().enumerate().take_while(goes_on).count()
+}
+
+/// Runs of one look one after the other, looks in the order of their first appearance. Erased places stay behind what
+/// stands before them.
+fn by_look(runs: &[Run]) -> Vec<&Run> {
+    let mut looks: Vec<Look> = Vec::new();
+    let mut last = 0;
+    let mut keyed: Vec<(usize, &Run)> = Vec::with_capacity(runs.len());
+    for run in runs {
+        if let Some(look) = run.look {
+            let known = looks.iter().position(|&known| known == look);
+            last = known.unwrap_or_else(|| {
+                looks.push(look);
+                looks.len() - 1
+            });
+        }
+        keyed.push((last, run));
+    }
+    keyed.sort_by_key(|(key, _)| *key);
+    keyed.into_iter().map(|(_, run)| run).collect()
 }
 
 #[cfg(test)]
@@ -332,7 +276,7 @@ mod tests {
     use proptest::prelude::*;
     use ratatui::Terminal;
     use ratatui::buffer::Buffer;
-    use ratatui::style::Style;
+    use ratatui::style::{Color, Modifier, Style};
     use ratatui::{TerminalOptions, Viewport};
     use std::cell::RefCell;
     use std::rc::Rc;
@@ -394,7 +338,14 @@ mod tests {
             let shown = screen.cell(position.y, position.x).unwrap();
             let text = shown.contents();
             let text = if text.is_empty() { " " } else { text };
-            let (look, symbol) = seen(cell);
+            let look = Look::of(cell);
+            // A long bar is written as spaces on its colour.
+            let swapped = text == " " && cell.symbol() == "█" && look.is_only_a_foreground();
+            let (look, symbol) = if swapped {
+                (look.swapped(), " ")
+            } else {
+                (look, cell.symbol())
+            };
             assert_eq!(text, symbol, "{position:?}");
             if text == " " && look.erases() {
                 continue;
@@ -437,7 +388,7 @@ mod tests {
         #[test]
         fn a_terminal_shows_what_was_drawn(
             frames in prop::collection::vec(
-                prop::collection::vec((0..30u16, 0..6u16, "[a-z ─█·]{0,20}", 0..5u8), 0..12),
+                prop::collection::vec((0..30u16, 0..6u16, "[a-z ─█·]{0,20}|█{14,30}|[a-c]{3}", 0..5u8), 0..12),
                 1..5,
             )
         ) {
@@ -471,8 +422,15 @@ mod tests {
         rig.draw(draw("1234"));
         let n = rig.draw(draw("1299"));
         assert!(n <= 24, "{n}");
+        // A short gap is written over, and what follows below is reached without naming the row.
+        let n = rig.draw(|buf: &mut Buffer| {
+            buf.set_string(2, 3, "Lench", style(0));
+            buf.set_string(20, 3, "1288", style(1));
+            buf.set_string(20, 4, "8", style(1));
+        });
+        assert!(n <= 40, "{n}");
         // A line that goes is erased.
         let n = rig.draw(|_| {});
-        assert!(n <= 30, "{n}");
+        assert!(n <= 40, "{n}");
     }
 }

@@ -261,7 +261,7 @@ impl State {
     pub fn mode(&self) -> Mode {
         match self.overlay {
             Some(Overlay::Search(_) | Overlay::Palette(_) | Overlay::Prompt(_)) => Mode::Line,
-            Some(Overlay::Photos { .. }) => Mode::Photos,
+            Some(Overlay::Photos { .. } | Overlay::Shots { .. }) => Mode::Photos,
             Some(Overlay::Help { .. }) => Mode::Help,
             None if self.suspects.open && self.atlas.is_some() => Mode::Suspects,
             None => Mode::Map,
@@ -422,8 +422,17 @@ impl State {
             (Some(Overlay::Search(_)), Some(focus)) => {
                 strongest(self.level()?, focus).first().copied()
             }
-            _ => self.cell(),
+            _ => self.cell().or_else(|| self.cell_before()),
         }
+    }
+
+    /// Over an empty square, the cell that the side pane was about before and still is: what nobody asked to see
+    /// changed is not sent again and again over a slow line.
+    pub fn cell_before(&self) -> Option<usize> {
+        let (layer, level, cell, _, epoch) = self.about.of?;
+        let here = (layer, level, epoch) == (self.layer, self.level_idx(), self.epoch);
+        let n = self.level()?.cells.len();
+        (here && cell < n && self.cell().is_none()).then_some(cell)
     }
 
     /// Row and column of [`State::shown_cell`], of the cursor when there is none.
@@ -437,7 +446,7 @@ impl State {
     /// True when something covers the map, so that no picture may be placed there.
     pub fn map_is_covered(&self) -> bool {
         match self.overlay {
-            Some(Overlay::Help { .. } | Overlay::Photos { .. }) => true,
+            Some(Overlay::Help { .. } | Overlay::Photos { .. } | Overlay::Shots { .. }) => true,
             Some(Overlay::Search(_) | Overlay::Palette(_)) => self.panes().side.is_none(),
             Some(Overlay::Prompt(_)) | None => false,
         }

@@ -4,6 +4,9 @@ use super::camera::columns_for;
 use super::state::State;
 use ratatui::layout::Rect;
 
+/// Characters that thumbnails make room for in a layer's name.
+const LONGEST_NAME: usize = 14;
+
 /// The layers in sight, each with the square of its thumbnail and the line of its name below.
 pub fn in_sight(state: &State) -> Vec<(usize, Rect, Rect)> {
     let area = state.panes().strip;
@@ -12,7 +15,10 @@ pub fn in_sight(state: &State) -> Vec<(usize, Rect, Rect)> {
     };
     // One row of air above, one row for names.
     let rows = area.height - 2;
-    let columns = columns_for(rows, state.screen.cell_pixels).max(8);
+    // A name, with its number before it, is as wide as a low thumbnail at least.
+    let names = atlas.layers.iter().map(|layer| layer.name.chars().count());
+    let longest = names.max().unwrap_or(0).min(LONGEST_NAME) as u16 + 2;
+    let columns = columns_for(rows, state.screen.cell_pixels).max(longest);
     let step = columns + 2;
     let fit = usize::from((area.width.saturating_sub(1)) / step).max(1);
     let n = atlas.layers.len();

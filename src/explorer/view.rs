@@ -13,6 +13,7 @@ mod map;
 mod minimap;
 mod palette;
 mod photos;
+mod shots;
 mod status;
 mod strip;
 mod suspects;
@@ -25,6 +26,7 @@ pub use theme::Theme;
 
 pub(super) use header::layer_at;
 pub(super) use inspector::nearest_rects;
+pub(super) use shots::rects as large_shot_rects;
 pub(super) use suspects::row_at as suspect_at;
 pub(super) use verdict::shot_rects;
 
@@ -62,6 +64,12 @@ fn draw(state: &State, buf: &mut Buffer) -> Option<(u16, u16)> {
         status::draw(state, &theme, panes.status, buf);
         return None;
     }
+    if let Some(Overlay::Shots { selected }) = state.overlay {
+        header::rule(state, &theme, &panes, buf);
+        shots::draw(state, &theme, selected, buf);
+        status::draw(state, &theme, panes.status, buf);
+        return None;
+    }
     if state.atlas.is_none() {
         let area = panes.rule.union(panes.body);
         let cursor = if matches!(state.overlay, Some(Overlay::Palette(_))) {
@@ -88,7 +96,6 @@ fn draw(state: &State, buf: &mut Buffer) -> Option<(u16, u16)> {
     let choosing = matches!(state.overlay, Some(Overlay::Palette(_)));
     if let Some(side) = panes.side {
         header::separator(&theme, &side, buf);
-        map::large_placeholder(state, &theme, side.icon, buf);
         if !(state.in_photograph() && state.screen.has_pictures()) {
             minimap::draw(state, &theme, side.minimap, buf);
         }

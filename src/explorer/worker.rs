@@ -7,7 +7,7 @@ pub use bench::{Examined, Examiner, Finding, Outcome, Reporter, Shot, Task, Tell
 
 use super::action::Message;
 use super::photographs::{Crop, CropRequest, Photographs};
-use super::session::Keeper;
+use super::session::{Keeper, Session};
 use super::state::State;
 use crate::atlas::{Atlas, ClassId};
 use bench::Bench;
@@ -133,16 +133,28 @@ type Shared = Arc<(Mutex<Wishes>, Condvar)>;
 pub struct Desk {
     wishes: Option<Shared>,
     locate: Option<Sender<Order>>,
-    keeper: Option<KeeperSlot>,
+    secretary: Option<Secretary>,
     bench: Bench,
     answers: Sender<Message>,
 }
 
-struct KeeperSlot(Box<dyn Keeper>);
+/// The thread that writes sessions: a disk may be slow, and it is told to have really written.
+#[derive(Debug)]
+struct Secretary {
+    sessions: Sender<Session>,
+    thread: thread::JoinHandle<()>,
+}
 
-impl std::fmt::Debug for KeeperSlot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Keeper")
+impl Secretary {
+    fn open(mut keeper: Box<dyn Keeper>) -> std::io::Result<Self> {
+        let (sessions, rx) = channel::<Session>();
+        let thread = spawn("session", move || {
+            while let Ok(session) = rx.recv() {
+                // Only the newest counts.
+                keeper.keep(&rx.try_iter().last().unwrap_or(session));
+            }
+        })?;
+        Ok(Self { sessions, thread })
     }
 }
 
@@ -178,7 +190,7 @@ impl Desk {
         let desk = Desk {
             wishes,
             locate,
-            keeper: services.keeper.map(KeeperSlot),
+            secretary: services.keeper.map(Secretary::open).transpose()?,
             bench: Bench::open(services.examiner, services.reporter, answers.clone())?,
             answers,
         };
@@ -224,10 +236,10 @@ impl Desk {
 
     /// Remembers the session if it is another than the one that was kept last.
     pub fn keep(&mut self, state: &mut State) {
-        if let Some(KeeperSlot(keeper)) = &mut self.keeper
+        if let Some(secretary) = &self.secretary
             && let Some(session) = state.session_to_keep()
+            && secretary.sessions.send(session.clone()).is_ok()
         {
-            keeper.keep(&session);
             state.restored = Some(session);
         }
     }
@@ -237,12 +249,19 @@ impl Desk {
         self.wish(|wishes| wishes.closed = true);
         self.bench.close();
         self.keep(state);
+        if let Some(Secretary { sessions, thread }) = self.secretary.take() {
+            drop(sessions);
+            // A panic of its own was told where it happened.
+            let _ = thread.join();
+        }
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    let builder = thread::Builder::new().name(name.to_owned());
-    builder.spawn(work).map(|_| ())
+fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
 /// The latest wishes win: whatever is asked while a photograph is read replaces what was asked before.

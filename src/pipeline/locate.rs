@@ -36,7 +36,8 @@ pub(super) fn locate(
     }
     let folder = workspace.stage(LOCATE, &fingerprint)?;
     let n = gather::n_images(job);
-    let clusters = match &draft.gathered.last {
+    let last = draft.gathered.last.as_ref().filter(|_| job.keep_head);
+    let clusters = match last {
         Some(last) => Some(head::clusters(job, last, &folder)?),
         None => None,
     };
@@ -57,7 +58,7 @@ pub(super) fn locate(
         located.extend(chunk.last);
     }
     let n_read = draft.gathered.images.len();
-    if let (Some(last), Some(clusters)) = (&draft.gathered.last, clusters) {
+    if let (Some(last), Some(clusters)) = (last, clusters) {
         let head = head::assemble(last, &clusters, located);
         draft.head = Some(head.ok_or_else(|| folder.bad("*", "positions are missing"))?);
     }

@@ -96,6 +96,7 @@ fn main() {
         recipe: recipe(&images, positions as u32, steps as u32),
         truth: None,
         keep_activations: false,
+        keep_head: true,
     };
     let stages = Stages::default();
     let atlas = pipeline::build(&job, &workspace, &stages, &mut |_| {}).unwrap();

@@ -196,6 +196,7 @@ pub const KEYS: &[Binding] = &[
     bind(Group::Suspects, Action::SuspectFirst, "suspect-first", &["g", "Home"], "first candidate"),
     bind(Group::Suspects, Action::SuspectLast, "suspect-last", &["G", "End"], "last candidate"),
     bind(Group::Suspects, Action::SuspectTest, "test", &["t"], "test whether the model uses it"),
+    bind(Group::Suspects, Action::SuspectPictures, "pictures", &["b"], "its test's pictures before and after, large"),
     bind(Group::Suspects, Action::SuspectPatch, "test-picture", &["T"], "test a picture of yours for the class"),
     bind(Group::Suspects, Action::JudgeShortcut, "judge-shortcut", &["x"], "judge it: a shortcut"),
     bind(Group::Suspects, Action::JudgeCore, "judge-core", &["c"], "judge it: core, part of the class"),

@@ -29,17 +29,25 @@ pub(super) fn gathered(
     let (alike, large): (Vec<Placement>, Vec<Placement>) =
         tiles.into_iter().partition(|p| p.id >= ALIKE);
     let mut list = Vec::new();
-    for group in [large, alike] {
+    // The large icon keeps its place, however much of it is drawn: where it stands is not written again.
+    let pane = state.panes().side.map(|side| side.icon);
+    let pane = pane.filter(|_| characters).map(|pane| Target {
+        column: pane.x,
+        row: pane.y,
+        columns: pane.width,
+        rows: pane.height,
+    });
+    for (group, pane) in [(large, pane), (alike, None)] {
         match group[..] {
             [] => {}
             // A part of a tile that is there costs nothing.
             [one] if !characters && holds(one.picture) => list.push(one),
-            _ => list.extend(sheet(state, &group, pages)),
+            _ => list.extend(sheet(state, &group, pane, pages)),
         }
     }
     for placement in others {
         if characters {
-            list.extend(sheet(state, &[placement], pages));
+            list.extend(sheet(state, &[placement], None, pages));
         } else {
             list.push(placement);
         }
@@ -47,13 +55,15 @@ pub(super) fn gathered(
     list
 }
 
-/// One picture of several, in no more pixels than they have or the screen shows.
+/// One picture of several, in no more pixels than they have or the screen shows, as large as they reach or as said.
 fn sheet(
     state: &State,
     group: &[Placement],
+    target: Option<Target>,
     pages: &mut HashMap<PictureKey, Page>,
 ) -> Option<Placement> {
-    let (first, target) = (group.first()?, around(group)?);
+    let first = group.first()?;
+    let target = target.map_or_else(|| around(group), Some)?;
     let (w, h) = pixels_per_cell(state);
     let most = |pixels: u32, part: &dyn Fn(&Placement) -> u32| {
         let most = group.iter().map(part).max().unwrap_or(1);

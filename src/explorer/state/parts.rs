@@ -56,6 +56,11 @@ pub enum Overlay {
     Palette(Palette),
     /// A line to type.
     Prompt(Prompt),
+    /// One of a test's pictures before and after, large.
+    Shots {
+        /// Which of them.
+        selected: usize,
+    },
     /// The photographs of the cell under the cursor.
     Photos {
         /// Which of the exemplars.

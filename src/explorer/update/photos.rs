@@ -37,6 +37,14 @@ fn open(state: &mut State) {
 }
 
 fn step(state: &mut State, action: Action) {
+    let n_shots = state.suspects.shots().len();
+    if let Some(Overlay::Shots { selected }) = &mut state.overlay {
+        *selected = match action {
+            Action::PhotoLeft | Action::PhotoUp => selected.saturating_sub(1),
+            _ => (*selected + 1).min(n_shots.saturating_sub(1)),
+        };
+        return;
+    }
     let (columns, n) = photos_grid::shape(state);
     if let Some(Overlay::Photos { selected, .. }) = &mut state.overlay {
         let at = *selected as i64;
@@ -54,9 +62,10 @@ fn step(state: &mut State, action: Action) {
 
 /// The chosen photograph is one of the atlas's: where its positions lie is known, only its prediction is not.
 fn locate_chosen(state: &mut State) -> Vec<Effect> {
-    let Some(Overlay::Photos { selected, .. }) = state.overlay.take() else {
+    let Some(Overlay::Photos { selected, .. }) = state.overlay else {
         return Vec::new();
     };
+    state.overlay = None;
     let Some(exemplar) = state.about.exemplars.get(selected).copied() else {
         return Vec::new();
     };

@@ -23,6 +23,14 @@ pub(super) fn pointer(state: &mut State, pointer: Pointer) {
                 _ => {}
             };
         }
+        Some(Overlay::Shots { .. }) => {
+            match pointer.kind {
+                PointerKind::WheelUp => drop(photos::act(state, Action::PhotoUp)),
+                PointerKind::WheelDown => drop(photos::act(state, Action::PhotoDown)),
+                _ => {}
+            }
+            return;
+        }
         Some(Overlay::Search(_) | Overlay::Palette(_)) => {
             return match pointer.kind {
                 PointerKind::WheelUp => super::line::act(state, Action::SearchUp),

@@ -52,7 +52,7 @@ fn refresh_units(state: &mut State) {
 
 fn refresh_about(state: &mut State) {
     let class = state.focus.map(|focus| focus.class);
-    let cell = state.cell();
+    let cell = state.cell().or_else(|| state.cell_before());
     let (layer, level) = (state.layer, state.level_idx());
     let of = (layer, level, cell.unwrap_or(usize::MAX), class, state.epoch);
     let filter = state.class_view.as_ref().map(|view| view.filter);

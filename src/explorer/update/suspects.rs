@@ -6,7 +6,7 @@ use crate::explorer::column::Column;
 use crate::explorer::link::Link;
 use crate::explorer::photographs::Exemplar;
 use crate::explorer::search::Purpose;
-use crate::explorer::state::{PromptKind, State};
+use crate::explorer::state::{Overlay, PromptKind, State};
 use crate::explorer::suspects::{
     Head, List, Record, Row, Running, Which, definition, id_of, of_picture, provisional,
     why_missing,
@@ -36,6 +36,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             line::prompt(state, PromptKind::Filter, filter);
         }
         Action::SuspectTest => return test(state),
+        Action::SuspectPictures => pictures(state),
         Action::SuspectPatch => line::prompt(state, PromptKind::Patch, String::new()),
         Action::SuspectNote => {
             let note = state.suspects.record().map(|r| r.claim.note.clone());
@@ -55,6 +56,18 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         _ => travel(state, action),
     }
     Vec::new()
+}
+
+/// The pictures of the candidate's test, large.
+fn pictures(state: &mut State) {
+    if !state.screen.has_pictures() {
+        state.notice = Some("this terminal shows no pictures".to_owned());
+    } else if state.suspects.shots().is_empty() {
+        let key = state.keymap.key(Action::SuspectTest);
+        state.notice = Some(format!("no pictures yet: {key} tests it"));
+    } else {
+        state.overlay = Some(Overlay::Shots { selected: 0 });
+    }
 }
 
 fn toggle(state: &mut State) {

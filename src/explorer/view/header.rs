@@ -103,6 +103,7 @@ pub(super) fn rule(state: &State, theme: &Theme, panes: &Panes, buf: &mut Buffer
             Some(Overlay::Search(_)) => format!(" its strongest: row {row}, column {col} "),
             Some(Overlay::Palette(_)) => " actions ".to_owned(),
             Some(Overlay::Photos { .. }) => " what speaks most comes first ".to_owned(),
+            Some(Overlay::Shots { .. }) => " before and after ".to_owned(),
             _ => format!(" row {row}, column {col} "),
         };
         put(buf, area, (side.area.x, area.y), &caption, theme.strong);

@@ -20,18 +20,15 @@ pub(super) fn draw(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) 
     let (Some(layer), Some(level)) = (state.layer(), state.level()) else {
         return;
     };
-    let Some(idx) = state.cell() else {
+    let Some(idx) = state.shown_cell() else {
         put(buf, area, (area.x, area.y), "empty", theme.strong);
         let below = (area.x, area.y + 1);
         put(buf, area, below, "no activation fell in here", theme.faint);
         return;
     };
-    let n = u64::from(level.cells[idx].n_samples);
-    let n_images = n_images(layer, level, idx);
-    let head = counted(n, "activation");
+    let (head, rest) = heading(state, layer, level, idx);
     let x = put(buf, area, (area.x, area.y), &head, theme.strong);
-    let images = format!(" of {}", counted(n_images, "image"));
-    put(buf, area, (x, area.y), &images, theme.plain);
+    put(buf, area, (x, area.y), &rest, theme.plain);
     let second = second_line(state, idx, area.height >= 10);
     if let Some((text, notable)) = &second {
         let style = if *notable { theme.notice } else { theme.faint };
@@ -52,6 +49,19 @@ pub(super) fn draw(state: &State, theme: &Theme, side: &Side, buf: &mut Buffer) 
         ..area
     };
     sections(state, theme, idx, rest, buf);
+}
+
+/// How many activations of how many images; over an empty square, which cell is still shown.
+fn heading(state: &State, layer: &LayerAtlas, level: &Level, idx: usize) -> (String, String) {
+    if let (Some(_), Some((row, col))) = (state.cell_before(), state.place_of(idx)) {
+        return (
+            "empty".to_owned(),
+            format!("; this is still row {row}, column {col}"),
+        );
+    }
+    let n = u64::from(level.cells[idx].n_samples);
+    let images = counted(n_images(layer, level, idx), "image");
+    (counted(n, "activation"), format!(" of {images}"))
 }
 
 /// What there is to say beside the counts: the note (which is notable), how many samples the class view keeps, the

@@ -74,16 +74,6 @@ fn placeholder(state: &State, theme: &Theme, (rect, n, share): (Rect, u32, f32),
     }
 }
 
-/// In the side pane, where the large icon of the cell is still to come.
-pub(super) fn large_placeholder(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) {
-    let (Some(level), Some(idx)) = (state.level(), state.shown_cell()) else {
-        return;
-    };
-    if level.icons.steps.get(idx).is_none_or(|&steps| steps == 0) {
-        fill(buf, area, SHADES[0], theme.faint);
-    }
-}
-
 fn glyph(share: f32) -> char {
     let idx = (share * SHADES.len() as f32) as usize;
     SHADES[idx.min(SHADES.len() - 1)]

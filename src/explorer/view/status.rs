@@ -63,6 +63,12 @@ fn hint(state: &State) -> String {
             key(Action::PhotoWhole),
             key(Action::PhotoClose)
         ),
+        Some(Overlay::Shots { .. }) => format!(
+            "{} {} other pictures  {} back",
+            key(Action::PhotoLeft),
+            key(Action::PhotoRight),
+            key(Action::PhotoClose)
+        ),
         Some(Overlay::Help { .. }) => format!(
             "{} {} scroll  {} back",
             key(Action::HelpDown),

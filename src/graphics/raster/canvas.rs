@@ -8,6 +8,10 @@ use std::sync::Arc;
 
 /// Bytes of decoded pictures kept.
 const DECODED_LIMIT: usize = 64 << 20;
+/// Pixels of a whole picture that is always scaled at once, and of one that may be.
+const SMALL: usize = 1 << 17;
+/// See [`SMALL`].
+const LARGE: usize = 1 << 20;
 /// Bytes of scaled pictures kept.
 const SCALED_LIMIT: usize = 48 << 20;
 
@@ -19,9 +23,63 @@ struct BlockKey {
     height: usize,
 }
 
+/// A scaled picture, ready to be laid on the screen.
+#[derive(Debug)]
+enum Ready {
+    /// Nothing shines through: rows are copied.
+    Opaque(Vec<[u8; 3]>),
+    /// Mixed pixel by pixel.
+    Mixed(Block),
+}
+
+impl Ready {
+    fn of(block: Block) -> Self {
+        if block.pixels().iter().any(|pixel| pixel[3] < 255) {
+            return Self::Mixed(block);
+        }
+        let opaque = block.pixels().iter().map(|&[r, g, b, _]| [r, g, b]);
+        Self::Opaque(opaque.collect())
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Opaque(pixels) => 3 * pixels.len(),
+            Self::Mixed(block) => 4 * block.pixels().len(),
+        }
+    }
+
+    /// Lays `below.len()` pixels from `start` on over a row; true when any is seen.
+    fn lay(&self, start: usize, below: &mut [[u8; 3]]) -> bool {
+        let range = start..start + below.len();
+        match self {
+            Self::Opaque(pixels) => {
+                below.copy_from_slice(&pixels[range]);
+                true
+            }
+            Self::Mixed(block) => {
+                let mut seen = false;
+                for (below, &above) in below.iter_mut().zip(&block.pixels()[range]) {
+                    seen |= above[3] > 0;
+                    *below = over(above, *below);
+                }
+                seen
+            }
+        }
+    }
+}
+
+/// A part of a scaled picture.
+struct Part {
+    of: Arc<Ready>,
+    /// Pixels from one row to the next.
+    stride: usize,
+    /// Left and upper edge.
+    from: (usize, usize),
+}
+
 #[derive(Debug)]
 struct Kept {
-    block: Arc<Block>,
+    block: Arc<Ready>,
     last_used: u64,
 }
 
@@ -102,7 +160,7 @@ impl Canvas {
             usize::from(target.columns) * self.cell.0,
             usize::from(target.rows) * self.cell.1,
         );
-        let Some(block) = self.block(placement, (width, height), pictures) else {
+        let Some(part) = self.part(placement, (width, height), pictures) else {
             return;
         };
         let stride = usize::from(self.columns) * self.cell.0;
@@ -111,13 +169,10 @@ impl Canvas {
             usize::from(target.row) * self.cell.1,
         );
         let mut seen = false;
-        for (y, from) in block.pixels().chunks_exact(width).enumerate() {
+        for y in 0..height {
             let start = (y0 + y) * stride + x0;
-            let to = &mut self.rgb[start..start + width];
-            for (below, &above) in to.iter_mut().zip(from) {
-                seen |= above[3] > 0;
-                *below = over(above, *below);
-            }
+            let from = (part.from.1 + y) * part.stride + part.from.0;
+            seen |= (part.of).lay(from, &mut self.rgb[start..start + width]);
         }
         if seen {
             self.cover(target);
@@ -131,39 +186,59 @@ impl Canvas {
         }
     }
 
-    /// The part of the picture in the target's size.
-    fn block(
+    /// The part of the picture in the target's size. While the map moves, pictures at its edges are cut at another
+    /// place in every frame: the whole picture is scaled, once, where that gives the same pixels.
+    fn part(
         &mut self,
         placement: &Placement,
         (width, height): (usize, usize),
         pictures: &Pictures<'_>,
-    ) -> Option<Arc<Block>> {
+    ) -> Option<Part> {
         if width == 0 || height == 0 {
             return None;
         }
-        let key = BlockKey {
-            picture: placement.picture,
-            source: placement.source,
-            width,
-            height,
-        };
-        if let Some(block) = self.kept(&key) {
-            return Some(block);
-        }
         let pixels = self.decoded.get(placement.picture, pictures)?;
         let source = placement.source.clipped(pixels.width(), pixels.height())?;
-        Some(self.keep(key, scaled(&pixels, source, width, height)))
+        let across = whole_axis(source.x, source.width, pixels.width(), width);
+        let down = whole_axis(source.y, source.height, pixels.height(), height);
+        let (source, size, from) = match (across, down) {
+            (Some((wide, x)), Some((high, y))) if worth(wide * high, width * height) => {
+                let whole = Source {
+                    x: 0,
+                    y: 0,
+                    width: pixels.width(),
+                    height: pixels.height(),
+                };
+                (whole, (wide, high), (x, y))
+            }
+            _ => (source, (width, height), (0, 0)),
+        };
+        let key = BlockKey {
+            picture: placement.picture,
+            source,
+            width: size.0,
+            height: size.1,
+        };
+        let of = match self.kept(&key) {
+            Some(block) => block,
+            None => self.keep(key, Ready::of(scaled(&pixels, source, size.0, size.1))),
+        };
+        Some(Part {
+            of,
+            stride: size.0,
+            from,
+        })
     }
 
-    fn kept(&mut self, key: &BlockKey) -> Option<Arc<Block>> {
+    fn kept(&mut self, key: &BlockKey) -> Option<Arc<Ready>> {
         let kept = self.scaled.get_mut(key)?;
         kept.last_used = self.frame;
         Some(kept.block.clone())
     }
 
-    fn keep(&mut self, key: BlockKey, block: Block) -> Arc<Block> {
+    fn keep(&mut self, key: BlockKey, block: Ready) -> Arc<Ready> {
         let block = Arc::new(block);
-        self.scaled_bytes += 4 * block.pixels().len();
+        self.scaled_bytes += block.bytes();
         let kept = Kept {
             block: block.clone(),
             last_used: self.frame,
@@ -177,9 +252,7 @@ impl Canvas {
         if self.scaled_bytes > SCALED_LIMIT {
             let now = self.frame;
             self.scaled.retain(|_, kept| kept.last_used == now);
-            self.scaled_bytes = (self.scaled.values())
-                .map(|kept| 4 * kept.block.pixels().len())
-                .sum();
+            self.scaled_bytes = (self.scaled.values()).map(|kept| kept.block.bytes()).sum();
         }
     }
 
@@ -233,6 +306,19 @@ impl Canvas {
             sent[range.clone()].copy_from_slice(&self.rgb[range]);
         }
     }
+}
+
+/// Of an axis on which `part` pixels from `start` on of `whole` become `target` pixels: how many the whole becomes, and
+/// where the part begins among them; `None` when edges fall between pixels.
+fn whole_axis(start: u32, part: u32, whole: u32, target: usize) -> Option<(usize, usize)> {
+    let (start, part, whole) = (start as usize, part as usize, whole as usize);
+    let exact = (start * target).is_multiple_of(part) && (whole * target).is_multiple_of(part);
+    exact.then_some((whole * target / part, start * target / part))
+}
+
+/// Is it worth to scale a whole picture of so many pixels when a part is wanted? What is small or mostly wanted is.
+fn worth(whole: usize, part: usize) -> bool {
+    whole <= SMALL || (whole <= LARGE && whole <= 8 * part)
 }
 
 /// Mixed as terminals mix: in the stored numbers.

@@ -163,7 +163,8 @@ impl Band {
                     continue;
                 }
                 if colour.replace(span.colour) != Some(span.colour) {
-                    put!(out, "#{}", span.colour);
+                    out.push(b'#');
+                    number(out, usize::from(span.colour));
                 }
                 run(out, 0, (span.start - at) * factor);
                 at = span.start + span.len;
@@ -191,9 +192,18 @@ fn write_bits(out: &mut Vec<u8>, bits: &[u8], (start, width): (usize, usize), fa
 fn run(out: &mut Vec<u8>, bits: u8, n: usize) {
     let character = b'?' + bits;
     if n > 3 {
-        put!(out, "!{n}");
+        out.push(b'!');
+        number(out, n);
         out.push(character);
     } else {
         out.extend(std::iter::repeat_n(character, n));
     }
+}
+
+/// Decimal digits; there are tens of thousands of small numbers in a frame.
+fn number(out: &mut Vec<u8>, n: usize) {
+    if n >= 10 {
+        number(out, n / 10);
+    }
+    out.push(b'0' + (n % 10) as u8);
 }

@@ -1,6 +1,7 @@
 //! Few colours for many.
 
 use crate::graphics::raster::Pixels;
+use std::cell::Cell;
 
 /// Bits per channel of the table from colours to palette entries.
 const BITS: usize = 5;
@@ -9,9 +10,12 @@ const BITS: usize = 5;
 #[derive(Debug)]
 pub struct Palette {
     colours: Vec<[u8; 3]>,
-    /// For every colour in [`BITS`] bits per channel the index of the nearest entry.
-    nearest: Vec<u8>,
+    /// For every colour in [`BITS`] bits per channel the index of the nearest entry, once it was asked for.
+    nearest: Vec<Cell<u16>>,
 }
+
+/// Not asked for yet.
+const UNKNOWN: u16 = u16::MAX;
 
 /// The 216 colours of the cube and greys between them.
 pub(super) fn web() -> Vec<[u8; 3]> {
@@ -36,10 +40,9 @@ impl Palette {
             }
         }
         let kept = reduced(all, most);
-        let nearest = table(&kept);
         Self {
             colours: kept,
-            nearest,
+            nearest: vec![Cell::new(UNKNOWN); 1 << (3 * BITS)],
         }
     }
 
@@ -51,7 +54,12 @@ impl Palette {
     /// The index of (nearly) the nearest colour.
     pub fn index(&self, [r, g, b]: [u8; 3]) -> u8 {
         let cut = |v: u8| usize::from(v >> (8 - BITS));
-        self.nearest[(cut(r) << (2 * BITS)) | (cut(g) << BITS) | cut(b)]
+        let at = (cut(r) << (2 * BITS)) | (cut(g) << BITS) | cut(b);
+        let entry = &self.nearest[at];
+        if entry.get() == UNKNOWN {
+            entry.set(u16::from(nearest(&self.colours, at)));
+        }
+        entry.get() as u8
     }
 
     /// The index of every pixel.
@@ -67,22 +75,24 @@ impl Palette {
     pub(super) fn indices_averaged(&self, pixels: &Pixels<'_>, factor: usize) -> Vec<u8> {
         let width = pixels.width.div_ceil(factor);
         let mut indices = Vec::with_capacity(width * pixels.height.div_ceil(factor));
-        let mut sums = vec![[0u32; 3]; width];
+        let mut sums = vec![0u16; 3 * pixels.width];
         for top in (0..pixels.height).step_by(factor) {
-            sums.fill([0; 3]);
+            // First down, all columns at once, then across. At most 255 · 6 fits.
+            sums.fill(0);
             let rows = factor.min(pixels.height - top);
             for y in top..top + rows {
-                for (sum, block) in sums.iter_mut().zip(pixels.row(y).chunks(factor)) {
-                    for rgb in block {
-                        for (sum, &value) in sum.iter_mut().zip(rgb) {
-                            *sum += u32::from(value);
-                        }
-                    }
+                for (sum, &value) in sums.iter_mut().zip(pixels.row(y).as_flattened()) {
+                    *sum += u16::from(value);
                 }
             }
-            for (x, sum) in sums.iter().enumerate() {
-                let columns = factor.min(pixels.width - x * factor);
-                let n = (rows * columns) as u32;
+            for block in sums.chunks(3 * factor) {
+                let mut sum = [0u32; 3];
+                for part in block.as_chunks::<3>().0 {
+                    for (sum, &value) in sum.iter_mut().zip(part) {
+                        *sum += u32::from(value);
+                    }
+                }
+                let n = (rows * block.len() / 3) as u32;
                 indices.push(self.index(sum.map(|sum| ((sum + n / 2) / n) as u8)));
             }
         }
@@ -101,40 +111,53 @@ fn reduced(mut all: Vec<([u8; 3], u32)>, most: usize) -> Vec<[u8; 3]> {
     let nearest_to = |all: &[([u8; 3], u32)], at: usize| {
         let others = (0..all.len()).filter(|&other| other != at);
         let best = others.min_by_key(|&other| distance(all[at].0, all[other].0));
-        best.map(|other| (distance(all[at].0, all[other].0), other))
+        best.map_or((u32::MAX, at), |other| {
+            (distance(all[at].0, all[other].0), other)
+        })
     };
+    let mut neighbours: Vec<(u32, usize)> = Vec::new();
+    if all.len() > most {
+        neighbours = (0..all.len()).map(|at| nearest_to(&all, at)).collect();
+    }
     while all.len() > most {
         // Joining entries that stand for much costs more.
         let cost = |at: usize| {
-            let (distance, other) = nearest_to(&all, at)?;
+            let (distance, other) = neighbours[at];
             let weight = all[at].1.min(all[other].1);
-            Some((u64::from(distance) * u64::from(weight), at, other))
+            (u64::from(distance) * u64::from(weight), at, other)
         };
-        let Some((_, a, b)) = (0..all.len()).filter_map(cost).min() else {
+        let Some((_, a, b)) = (0..all.len()).map(cost).min() else {
             break;
         };
         let (kept, gone) = if all[a].1 >= all[b].1 { (a, b) } else { (b, a) };
         all[kept].1 = all[kept].1.saturating_add(all[gone].1);
         all.swap_remove(gone);
+        neighbours.swap_remove(gone);
+        // Whoever was nearest to the one that went looks again; the last entry has its place now.
+        let last = all.len();
+        for at in 0..all.len() {
+            if neighbours[at].1 == gone {
+                neighbours[at] = nearest_to(&all, at);
+            } else if neighbours[at].1 == last {
+                neighbours[at].1 = gone;
+            }
+        }
     }
     all.into_iter().map(|(colour, _)| colour).collect()
 }
 
-fn table(colours: &[[u8; 3]]) -> Vec<u8> {
+/// The index of the colour that is nearest to entry `at` of the table.
+fn nearest(colours: &[[u8; 3]], at: usize) -> u8 {
     let n = 1usize << BITS;
     // Black and white stay what they are.
     let value = |cut: usize| (cut * 255 / (n - 1)) as u8;
-    (0..n * n * n)
-        .map(|at| {
-            let rgb = [
-                value(at >> (2 * BITS)),
-                value((at >> BITS) % n),
-                value(at % n),
-            ];
-            let best = (0..colours.len()).min_by_key(|&i| distance(rgb, colours[i]));
-            best.unwrap_or(0) as u8
-        })
-        .collect()
+    let rgb = [
+        value(at >> (2 * BITS)),
+        value((at >> BITS) % n),
+        value(at % n),
+    ];
+    let best = (0..colours.len()).min_by_key(|&i| distance(rgb, colours[i]));
+    best.unwrap_or(0) as u8
 }
 
 #[cfg(test)]

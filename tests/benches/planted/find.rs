@@ -132,6 +132,7 @@ fn atlas(name: &str, root: &Path, flags: &Flags, photographs: &mut Photographs) 
         recipe,
         truth: None,
         keep_activations: false,
+        keep_head: true,
     };
     let folder = tempfile::tempdir().unwrap();
     let workspace = Workspace::open(folder.path()).unwrap();
