@@ -19,7 +19,7 @@ mod truth;
 pub use class::{Class, ClassId, class_called, short_name};
 pub use head::Head;
 pub use icon::{Icons, Palette, TILE_SIZE, Tile};
-pub use images::Images;
+pub use images::{COLOURS, Images, OCTAVES, ORIENTATIONS, STYLE};
 pub use input::{Channels, Filter, InputSpec, Resize};
 pub use layer::{LayerAtlas, LayoutQuality, Pca, Samples, TOP_ATTRIBUTIONS, snap_position};
 pub use level::{Cell, Level};

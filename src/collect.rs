@@ -14,8 +14,10 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 mod last;
+mod style;
 
 pub use last::{LastChunk, LastPlan};
+pub use style::styles;
 
 /// What to collect.
 #[derive(Debug, Clone, Copy)]

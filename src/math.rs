@@ -4,6 +4,8 @@
 //! order that does not depend on the number of threads, so every result is reproducible.
 
 pub mod eigen;
+#[cfg(feature = "build")]
+pub mod fourier;
 pub mod kmeans;
 pub mod moments;
 pub mod pca;

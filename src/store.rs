@@ -15,6 +15,7 @@
 //! | `images/source.npy` | `u2` | i | index into `recipe.sources` |
 //! | `images/label.npy` | `u2` | i | index into `label_names`; 65535 = none |
 //! | `images/prediction.npy` | `u2` | i | class with the largest logit; 65535 = none |
+//! | `images/style.npy` | `f2` | i × 33 | how the whole picture looks: 9 numbers of its colours, 24 of its stripes; may be missing |
 //! | `truth.json` | | | what was planted, when the images were made by the program |
 //! | `layers/L/image.npy` | uint | n | image of each sample |
 //! | `layers/L/row.npy`, `col.npy` | `u1` | n | position in the layer |

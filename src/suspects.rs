@@ -14,6 +14,7 @@ mod features;
 mod list;
 mod members;
 mod pairs;
+mod style;
 
 pub use columns::{COLUMNS, Column, column};
 pub use members::Evidence;
@@ -40,10 +41,33 @@ pub enum Kind {
     /// A class-wise neural principal component (Neuhaus et al., "Spurious Features Everywhere", ICCV 2023), shown at
     /// the cell where it is strongest.
     Component,
+    /// Images of a class that are alike in their colours, and unlike other classes' images.
+    Colour,
+    /// The same for stripes and textures, by orientation and octave.
+    Texture,
     /// A cell that supports two unlike classes.
     MultiUse,
     /// A cell that tells two confusable classes apart.
     Contrast,
+}
+
+impl Kind {
+    /// Whether it is of whole pictures, so that its cell and exemplars' places only show where the class is seen.
+    pub fn fills_pictures(self) -> bool {
+        matches!(self, Self::Colour | Self::Texture)
+    }
+
+    /// Its name as data have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cell => "cell",
+            Self::Component => "component",
+            Self::Colour => "colour",
+            Self::Texture => "texture",
+            Self::MultiUse => "multi_use",
+            Self::Contrast => "contrast",
+        }
+    }
 }
 
 /// One position of one image that shows a candidate.
@@ -81,9 +105,11 @@ pub struct Candidate {
     pub other: Option<ClassId>,
     /// Its cell on the map.
     pub cell: Place,
-    /// Number of the component within its class, strongest first; components only.
+    /// Its number within its class and kind: of the component, strongest first; of the crowd of like images, densest
+    /// first; of the cluster whose place the cell is. None for a cell as such.
     pub component: Option<u16>,
-    /// What the list is ordered by, in the units of its kind; larger is more suspicious.
+    /// What the list is ordered by; larger is more suspicious. In units of the best candidate of the same kind of the
+    /// middle class, so that kinds can be compared; pairs of classes in logits.
     pub score: f32,
     /// One value per column of the list; none where it could not be computed.
     pub scores: Vec<Option<f32>>,
@@ -120,7 +146,8 @@ pub struct Missing {
     pub why: &'static str,
 }
 
-/// Cells that go with a class and class-wise components, interleaved. The same atlas gives the same list.
+/// Cells that go with a class, class-wise components, images of a class that look alike: one list. The same atlas gives
+/// the same list.
 pub fn find(atlas: &Atlas) -> Suspects {
     let context = Context::new(atlas);
     let features = Features::all(atlas);
@@ -129,21 +156,28 @@ pub fn find(atlas: &Atlas) -> Suspects {
         tested.extend(cells::candidates(&context, features));
         tested.extend(components::candidates(&context, features));
     }
+    if let Some(shown) = features.last() {
+        tested.extend(style::candidates(&context, shown));
+    }
     let n_tested = tested.len();
     let rates = chance::false_discovery_rates(&tested.iter().map(|t| t.p).collect::<Vec<_>>());
-    let (mut of_cells, mut of_components) = (Vec::new(), Vec::new());
+    let mut kinds = [(); 4].map(|()| Vec::new());
     for (tested, rate) in tested.into_iter().zip(rates) {
         let mut candidate = tested.candidate;
         candidate.q = Some(rate as f32);
         candidate.score = list::score(&candidate);
-        match candidate.kind {
-            Kind::Component => of_components.push(candidate),
-            _ => of_cells.push(candidate),
-        }
+        let kind = match candidate.kind {
+            Kind::Component => 1,
+            Kind::Colour => 2,
+            Kind::Texture => 3,
+            _ => 0,
+        };
+        kinds[kind].push(candidate);
     }
-    list::sort(&mut of_cells);
-    list::sort(&mut of_components);
-    let candidates = list::interleave(vec![of_cells, of_components], MOST);
+    for kind in &mut kinds {
+        list::sort(kind);
+    }
+    let candidates = list::merge(kinds.into(), MOST);
     Suspects {
         candidates,
         n_tested,
@@ -189,10 +223,6 @@ fn about(context: &Context<'_>) -> Suspects {
     let too_small = (0..).zip(&members.images);
     let too_small = too_small.filter(|(_, images)| (1..MIN_IMAGES).contains(&images.len()));
     let mut missing = vec![
-        (
-            Id::Duplicate,
-            "it needs the photographs; likeness is its counterpart in activation space",
-        ),
         (Id::Paste, "it comes from a test"),
         (Id::Ablation, "it comes from a test"),
     ];
@@ -210,6 +240,11 @@ fn about(context: &Context<'_>) -> Suspects {
         ] {
             missing.push((id, why));
         }
+    }
+    if context.atlas.images.style.is_empty() {
+        let why =
+            "the atlas does not say how its pictures look as a whole: an older program built it";
+        missing.push((Id::Closeness, why));
     }
     if members.evidence != Evidence::Labels {
         let why =

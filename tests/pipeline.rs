@@ -319,6 +319,57 @@ fn mirrored_images_are_a_source_of_their_own() {
     assert_ne!(pooled.row(0), pooled.row(24));
 }
 
+/// The colours of every picture against its pixels, and the finest stripes against differences of neighbours.
+#[test]
+fn styles_are_those_of_the_pictures() {
+    let network = network();
+    let scenes = Scenes::new(World::new(6), 24);
+    let job = job(&network, &scenes, &["mixed4a"]);
+    let folder = tempfile::tempdir().unwrap();
+    let atlas = build(&job, folder.path(), &Silent).unwrap();
+    assert_eq!(atlas.images.style.dim(), (24, atlascope::atlas::STYLE));
+    let mut fine: Vec<(f32, f32)> = Vec::new();
+    for (idx, style) in atlas.images.style.rows().into_iter().enumerate() {
+        let side = network.input.size as u32;
+        let scene = scenes.load(idx).unwrap();
+        assert_eq!(scene.width(), side, "scenes are as large as the input");
+        let n = (side * side) as f32;
+        for c in 0..3 {
+            let values = || scene.pixels().map(move |p| f32::from(p.0[c]));
+            let mean = values().sum::<f32>() / n;
+            let deviation = (values().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt();
+            let found = style[3 + c].to_f32();
+            assert!(
+                (found - (deviation + 1.0).ln()).abs() < 0.01,
+                "{idx}: {found}"
+            );
+        }
+        let grey = |x: u32, y: u32| {
+            let p = scene.get_pixel(x, y).0.map(f32::from);
+            0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]
+        };
+        let mut steps = 0.0;
+        for y in 0..side - 1 {
+            for x in 0..side - 1 {
+                let (dx, dy) = (grey(x + 1, y) - grey(x, y), grey(x, y + 1) - grey(x, y));
+                steps += dx * dx + dy * dy;
+            }
+        }
+        let finest = (9..15).map(|at| style[at].to_f32().exp()).sum::<f32>();
+        fine.push((steps.ln(), finest.ln()));
+    }
+    let mean = |of: fn(&(f32, f32)) -> f32| fine.iter().map(of).sum::<f32>() / fine.len() as f32;
+    let (a, b) = (mean(|v| v.0), mean(|v| v.1));
+    let product = |f: &dyn Fn(&(f32, f32)) -> f32| fine.iter().map(f).sum::<f32>();
+    let both = product(&|v| (v.0 - a) * (v.1 - b));
+    let each = product(&|v| (v.0 - a).powi(2)) * product(&|v| (v.1 - b).powi(2));
+    assert!(
+        both / each.sqrt() > 0.8,
+        "correlation {}",
+        both / each.sqrt()
+    );
+}
+
 /// Every number of the head against the network's own: logits from the mean, and the nearest cluster by brute force.
 #[test]
 fn the_head_says_what_the_network_says() {

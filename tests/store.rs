@@ -202,6 +202,22 @@ fn the_same_atlas_is_the_same_bytes() {
 }
 
 #[test]
+fn styles_come_back_and_must_fit_the_images() {
+    use atlascope::atlas::STYLE;
+    use half::f16;
+    let mut made = small();
+    let n = made.images.len();
+    made.images.style = ndarray::Array2::from_shape_fn((n, STYLE), |(row, col)| {
+        f16::from_f32(row as f32 - 0.25 * col as f32)
+    });
+    assert_eq!(read(&bytes(&made)).unwrap().images, made.images);
+    made.images.style = ndarray::Array2::zeros((n, STYLE - 1));
+    assert!(made.check().is_err());
+    made.images.style = ndarray::Array2::zeros((n + 1, STYLE));
+    assert!(made.check().is_err());
+}
+
+#[test]
 fn an_atlas_that_contradicts_itself_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.atlas");

@@ -5,7 +5,7 @@ mod command;
 mod schema;
 
 use atlascope::atlas::sample::{self, SampleSpec};
-use atlascope::atlas::{Atlas, Quantized};
+use atlascope::atlas::{Atlas, Quantized, STYLE};
 use atlascope::suspects::{self, COLUMNS, Candidate, Evidence, Kind, MIN_IMAGES, column};
 use half::f16;
 use ndarray::{Array2, Axis};
@@ -138,6 +138,83 @@ fn a_planted_feature_comes_first_and_a_decoy_does_not() {
     }
 }
 
+/// How pictures look: noise, in which some look alike.
+fn styled(atlas: &mut Atlas, alike: &[(&[usize], usize)]) {
+    let n = atlas.images.len();
+    let mut state = 7_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    let mut style = Array2::from_shape_fn((n, STYLE), |_| noise());
+    for &(images, first) in alike {
+        for &image in images {
+            for column in first..first + 6 {
+                style[(image, column)] = 2.5 + 0.1 * noise();
+            }
+        }
+    }
+    atlas.images.style = style.mapv(f16::from_f32);
+}
+
+#[test]
+fn pictures_that_look_alike_are_found_where_their_class_has_them_alone() {
+    let mut atlas = invented(600, 6);
+    let tinted: Vec<usize> = (0..600).filter(|image| image % 48 == 2).collect();
+    let striped: Vec<usize> = (0..600).filter(|image| image % 48 == 27).collect();
+    let decoy: Vec<usize> = (0..600).filter(|image| image % 11 == 3).collect();
+    // Those of class 3 are not surer than others: their own logits fall.
+    styled(&mut atlas, &[(&decoy, 3), (&tinted, 0), (&striped, 15)]);
+    plant(&mut atlas, 2, &tinted);
+    let found = suspects::find(&atlas);
+    let set = |images: &[usize]| images.iter().copied().collect::<HashSet<usize>>();
+    let first = |kind: Kind, images: &[usize]| {
+        let images = set(images);
+        let mut of_kind = found.candidates.iter().filter(|c| c.kind == kind);
+        of_kind.position(|c| shows(c, &images))
+    };
+    assert_eq!(first(Kind::Colour, &tinted), Some(0));
+    let colour = found
+        .candidates
+        .iter()
+        .find(|c| c.kind == Kind::Colour)
+        .unwrap();
+    assert!(
+        colour.class == 2 && colour.q.unwrap() < 1e-6 && value(colour, "closeness") > 2.0,
+        "{colour:?}"
+    );
+    assert!(value(colour, "ease") > 0.0 && colour.score > 1.0);
+    let texture = found
+        .candidates
+        .iter()
+        .find(|c| c.kind == Kind::Texture && shows(c, &set(&striped)))
+        .unwrap();
+    assert!(
+        texture.class == 3 && texture.q.unwrap() < 1e-6,
+        "{texture:?}"
+    );
+    for candidate in found.candidates.iter().filter(|c| c.kind.fills_pictures()) {
+        let alone = shows(candidate, &set(&tinted)) || shows(candidate, &set(&striped));
+        assert!(alone || candidate.q.unwrap() > 0.05, "{candidate:?}");
+    }
+    assert!(found.missing.iter().all(|m| m.column != "closeness"));
+    // A class of three images is not searched, and the others still are.
+    for image in 0..600 {
+        if atlas.images.label[image] == Some(5) && image > 20 {
+            atlas.images.label[image] = Some(4);
+        }
+    }
+    let found = suspects::find(&atlas);
+    assert_eq!(found.too_small, [5]);
+    assert!(found.candidates.iter().all(|c| c.class != 5));
+    assert!(
+        found
+            .candidates
+            .iter()
+            .any(|c| c.kind == Kind::Colour && c.class == 2)
+    );
+}
+
 #[test]
 fn the_list_is_the_same_every_time_and_its_indices_are_good() {
     let mut atlas = invented(300, 5);
@@ -201,7 +278,7 @@ fn what_an_atlas_lacks_is_said() {
         "eigenvalue",
         "alpha",
         "ease",
-        "near_duplicate",
+        "closeness",
         "paste",
         "ablation",
     ] {

@@ -1,6 +1,17 @@
 //! The images behind an atlas: where they came from, what they are called, what the network says.
 
 use super::{ClassId, Inconsistent, same_len};
+use half::f16;
+use ndarray::Array2;
+
+/// Columns of [`Images::style`] that tell colours; the others tell stripes.
+pub const COLOURS: usize = 9;
+/// Orientations and octaves of the stripes.
+pub const ORIENTATIONS: usize = 6;
+/// See [`ORIENTATIONS`].
+pub const OCTAVES: usize = 4;
+/// Columns of [`Images::style`] when it is there.
+pub const STYLE: usize = COLOURS + ORIENTATIONS * OCTAVES;
 
 /// One row per image that was run through the network; columns have equal length.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,6 +28,11 @@ pub struct Images {
     pub label_names: Vec<String>,
     /// For each label the class of the network with that id or name, if there is one.
     pub label_class: Vec<Option<ClassId>>,
+    /// How the whole picture looks as the network sees it, images × [`STYLE`]; no rows in atlases of older programs.
+    /// Of the three channels (0..=255): logarithms of the means, less their mean; logarithms of the standard
+    /// deviations; logarithms of the eigenvalues of the covariance, rising. Then logarithms of the mean power of the
+    /// brightness by octave (the finest first) and orientation (stripes across the rows first).
+    pub style: Array2<f16>,
 }
 
 impl Images {
@@ -35,6 +51,10 @@ impl Images {
         same_len("images.source", "rows", n, self.source.len())?;
         same_len("images.label", "rows", n, self.label.len())?;
         same_len("images.prediction", "rows", n, self.prediction.len())?;
+        if !self.style.is_empty() {
+            same_len("images.style", "rows", n, self.style.nrows())?;
+            same_len("images.style", "columns", STYLE, self.style.ncols())?;
+        }
         same_len(
             "images.label_class",
             "labels",

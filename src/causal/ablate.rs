@@ -208,6 +208,7 @@ fn tell(with: &[f32], without: &[f32], lost: u32, seed: u64) -> Estimate {
             delta: controls.mean,
             ci: controls.ci,
             noise: None,
+            over_noise: None,
         },
         contrast: contrast.ci,
         n: with.len() as u32,

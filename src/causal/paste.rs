@@ -118,10 +118,19 @@ fn changes(trials: &[Trial], target: ClassId) -> (Vec<Unit>, Vec<Unit>) {
 pub fn estimate(method: Method, target: ClassId, trials: &[Trial], seed: u64) -> Estimate {
     let (own, controls) = changes(trials, target);
     let compared = statistics::compare(&own, &controls, seed);
-    let noise: Vec<f32> = trials
+    let noise: Vec<Unit> = trials
         .iter()
-        .filter_map(|t| Some(centred(t.noise.as_ref()?, target) - centred(&t.clean, target)))
+        .enumerate()
+        .filter_map(|(background, t)| {
+            let value = centred(t.noise.as_ref()?, target) - centred(&t.clean, target);
+            Some(Unit {
+                background,
+                piece: 0,
+                value,
+            })
+        })
         .collect();
+    let over_noise = statistics::compare(&own, &noise, seed);
     let first_is = |logits: &[Logits]| logits.first().is_some_and(|l| predicted(l) == target);
     Estimate {
         method,
@@ -130,7 +139,8 @@ pub fn estimate(method: Method, target: ClassId, trials: &[Trial], seed: u64) ->
         controls: Controls {
             delta: compared.controls.mean,
             ci: compared.controls.ci,
-            noise: (!noise.is_empty()).then(|| statistics::mean(&noise) as f32),
+            noise: (!noise.is_empty()).then_some(over_noise.controls.mean),
+            over_noise: (!noise.is_empty()).then_some(over_noise.contrast.ci),
         },
         contrast: compared.contrast.ci,
         n: trials.len() as u32,

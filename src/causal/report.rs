@@ -9,6 +9,7 @@ mod pictures;
 pub use pictures::{Pictures, pictures};
 
 use crate::atlas::Recipe;
+use crate::suspects::Kind;
 use crate::suspects::claim::{Claim, Estimate, Judgement};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +105,12 @@ fn heading(claim: &Claim) -> String {
             let name = picture.rsplit(['/', '\\']).next().unwrap_or(picture);
             format!("picture {name}")
         }
-        (None, Some(cell), Some(component)) => format!("component {component} at {cell}"),
+        (None, Some(cell), Some(number)) => match subject.kind {
+            Some(Kind::Cell) | None => format!("cell {cell}, cluster {number}"),
+            Some(Kind::Colour) => format!("images alike in colour ({number}), at {cell}"),
+            Some(Kind::Texture) => format!("images alike in texture ({number}), at {cell}"),
+            Some(kind) => format!("{} {number} at {cell}", kind.name()),
+        },
         (None, Some(cell), None) => format!("cell {cell}"),
         _ => "feature".to_owned(),
     };

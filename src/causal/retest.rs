@@ -135,6 +135,7 @@ pub fn fate(after: Option<&Estimate>) -> Fate {
     match after.map(Estimate::outcome) {
         Some(Outcome::Used) => Fate::StillUsed,
         Some(Outcome::NotShown) => Fate::Gone,
+        // It moves the class, but so may anything.
         _ => Fate::Undecided,
     }
 }

@@ -309,7 +309,7 @@ impl Test<'_> {
             // The other tests remain.
             left_out.push(format!("{}: {error}", method.name()));
         };
-        if options.ablate && !stopped {
+        if options.ablate && !stopped && !candidate.kind.fills_pictures() {
             let ablated = self.ablation(lab, &layer);
             match ablated.and_then(|ablation| ablator.ablate(lab, &ablation)) {
                 Ok(estimate) => {
@@ -322,7 +322,7 @@ impl Test<'_> {
         let shown = pasted.estimate.outcome() == Outcome::Used;
         let wanted = match options.transfer {
             When::Never => false,
-            When::Needed => !shown,
+            When::Needed => !shown || candidate.kind.fills_pictures(),
             When::Always => true,
         };
         let groups = self.transfer(&paste)?;
@@ -371,7 +371,12 @@ impl Test<'_> {
         } = *self;
         let layer = atlas.layers.get(candidate.layer);
         let layer = layer.ok_or_else(|| CausalError::NotInAtlas("no such layer".to_owned()))?;
-        let mut holding = images_with(atlas, layer, candidate.cell)?;
+        let mut holding = if candidate.kind.fills_pictures() {
+            // The cell is only where it is shown.
+            BTreeSet::new()
+        } else {
+            images_with(atlas, layer, candidate.cell)?
+        };
         holding.extend(candidate.exemplars.iter().map(|exemplar| exemplar.image));
         let album = Album::of_atlas(atlas, Vec::new());
         let of_class = album.of_class(candidate.class);

@@ -4,6 +4,7 @@ use super::Lab;
 use super::paste::At;
 use super::tester::{Options, When};
 use crate::network::{Filter, Resize};
+use crate::suspects::Kind;
 use crate::suspects::claim::{Claim, Method, Provenance};
 use std::fmt::Write as _;
 
@@ -17,8 +18,11 @@ pub fn command(beginning: &str, claim: &Claim, options: &Options) -> String {
     if let Some(cell) = &subject.cell {
         let _ = write!(text, " --cell {}", quoted(cell));
     }
-    if let Some(component) = subject.component {
-        let _ = write!(text, " --component {component}");
+    if let (Some(kind), Some(number)) = (subject.kind, subject.component) {
+        if kind != Kind::Component {
+            let _ = write!(text, " --kind {}", kind.name());
+        }
+        let _ = write!(text, " --component {number}");
     }
     let _ = write!(text, " --class {}", quoted(&subject.class));
     if let Some(ratio) = options.ratio {

@@ -241,11 +241,15 @@ fn listed(
     let all = suspects::find(atlas).candidates;
     let of_class = all.into_iter().filter(|c| c.class == class);
     if args.component.is_some() {
-        let mut of_kind = of_class.filter(|c| c.kind == Kind::Component);
+        let kind = args.kind.kind();
+        let mut of_kind =
+            of_class.filter(|c| c.kind == kind && (kind != Kind::Cell || c.cell == cell));
         let found = of_kind.find(|c| c.component == args.component);
         return found.ok_or_else(|| {
-            Failure::usage("the list has no such component of that class")
-                .hint("`atlascope suspects ATLAS --kind component` lists them")
+            let kind = kind.name();
+            Failure::usage(format!("the list has no such {kind} of that class")).hint(format!(
+                "`atlascope suspects ATLAS --kind {kind} --json` lists them"
+            ))
         });
     }
     let mut of_kind = of_class.filter(|c| c.kind == Kind::Cell);

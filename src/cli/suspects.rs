@@ -96,14 +96,10 @@ fn select(args: &SuspectsArgs, atlas: &Atlas, suspects: &mut Suspects) -> Result
         args.class.iter().map(|name| class(atlas, name)).collect();
     let classes = classes?;
     let wanted = |candidate: &Candidate| {
-        let kind = match candidate.kind {
-            Kind::Cell => Some(KindArg::Cell),
-            Kind::Component => Some(KindArg::Component),
-            Kind::MultiUse => Some(KindArg::MultiUse),
-            Kind::Contrast => None,
-        };
         let of_class = |class: ClassId| classes.contains(&class);
-        (args.kind.is_empty() || kind.is_none_or(|kind| args.kind.contains(&kind)))
+        (args.kind.is_empty()
+            || candidate.kind == Kind::Contrast
+            || args.kind.iter().any(|kind| kind.kind() == candidate.kind))
             && (classes.is_empty()
                 || of_class(candidate.class)
                 || candidate.other.is_some_and(of_class))
@@ -112,11 +108,28 @@ fn select(args: &SuspectsArgs, atlas: &Atlas, suspects: &mut Suspects) -> Result
     if let Some(name) = &args.sort {
         let by = column_called(name)?;
         let value = |candidate: &Candidate| candidate.scores[by].unwrap_or(f32::NEG_INFINITY);
+        let listed = &suspects.candidates;
+        if !listed.is_empty() && listed.iter().all(|one| one.scores[by].is_none()) {
+            return Err(empty(suspects, name, by));
+        }
         // Stable: what has no value keeps its order at the end.
         (suspects.candidates).sort_by(|a, b| value(b).total_cmp(&value(a)));
     }
     suspects.candidates.truncate(args.top);
     Ok(())
+}
+
+/// A column without a value cannot order anything.
+fn empty(suspects: &Suspects, name: &str, by: usize) -> Failure {
+    let failure = Failure::usage(format!("no candidate of this list has a value for {name}"));
+    let known = suspects
+        .missing
+        .iter()
+        .find(|missing| missing.column == COLUMNS[by].name);
+    match known {
+        Some(missing) => failure.hint(missing.why),
+        None => failure.hint("other kinds of candidates have it; --columns tells what it means"),
+    }
 }
 
 fn column_called(name: &str) -> Result<usize, Failure> {
@@ -301,6 +314,8 @@ fn row(atlas: &Atlas, rank: usize, candidate: &Candidate, shown: &[usize]) -> Ve
         (Kind::Component, Some(number)) => format!("component {}", number + 1),
         (Kind::Component, None) => "component".to_owned(),
         (Kind::Cell, _) => "cell".to_owned(),
+        (Kind::Colour, _) => "colour".to_owned(),
+        (Kind::Texture, _) => "texture".to_owned(),
         (Kind::MultiUse, _) => "multi-use".to_owned(),
         (Kind::Contrast, _) => "contrast".to_owned(),
     };

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Which list is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Which {
-    /// Cells and components, interleaved.
+    /// Cells, components and crowds of like images.
     #[default]
     All,
     /// Cells that support two unlike classes.

@@ -8,7 +8,7 @@ use super::rows::Rows;
 use super::tensors::{Tensors, Unusable};
 use super::workspace::{Fingerprint, StageFolder};
 use super::{COLLECT, Job, PipelineError, Workspace, end};
-use crate::atlas::{ClassId, Images, class_called};
+use crate::atlas::{ClassId, Images, STYLE, class_called};
 use crate::collect::{self, CollectError, LastPlan, Plan, Prepared};
 use crate::images::DecodeError;
 use crate::mapped::Mapped;
@@ -95,6 +95,7 @@ fn fingerprint(job: &Job<'_>, end: Option<&LinearEnd>) -> Fingerprint {
         ),
         format!("{:?}", job.network.input),
         end.map_or_else(String::new, |end| format!("end 1 {}", end.layer.name)),
+        "style 1".to_owned(),
     ];
     parts.extend(job.layers.iter().map(|layer| layer.name.clone()));
     for sourced in &job.sources {
@@ -192,6 +193,8 @@ struct Chunk {
     /// Global indices of the images that could be read.
     image: Vec<u32>,
     prediction: Vec<Option<ClassId>>,
+    /// Images × [`STYLE`].
+    style: Vec<f16>,
     layers: Vec<LayerChunk>,
     last: Option<LastChunk>,
 }
@@ -279,13 +282,14 @@ impl<'a> Collecting<'a> {
     ) -> Result<Gathered, PipelineError> {
         let job = self.job;
         let mut n_skipped = vec![0; job.sources.len()];
-        let (mut global, mut prediction) = (Vec::new(), Vec::new());
+        let (mut global, mut prediction, mut style) = (Vec::new(), Vec::new(), Vec::new());
         let empty = |_| LayerChunk::default();
         let mut whole: Vec<LayerChunk> = (0..job.layers.len()).map(empty).collect();
         let mut pooled = Vec::new();
         for chunk in chunks {
             global.extend(chunk.image);
             prediction.extend(chunk.prediction);
+            style.extend(chunk.style);
             pooled.extend(chunk.last.into_iter().flat_map(|last| last.pooled));
             for (whole, part) in whole.iter_mut().zip(chunk.layers) {
                 whole.image.extend(part.image);
@@ -327,8 +331,12 @@ impl<'a> Collecting<'a> {
                 end: last.end,
             })
         });
+        let mut images = images_table(job, &global, prediction);
+        // `fits` sees to it that each image has its numbers.
+        images.style = Array2::from_shape_vec((global.len(), STYLE), style)
+            .unwrap_or_else(|_| unreachable!("another number of styles"));
         Ok(Gathered {
-            images: images_table(job, &global, prediction),
+            images,
             global,
             layers,
             last: last.transpose()?,
@@ -402,6 +410,9 @@ impl Chunked for Collecting<'_> {
         for_each_batch(job, range, &mut skip, &mut |batch| {
             progress::check(progress)?;
             let part = collect::collect(&plan, batch).map_err(|error| named(job, error))?;
+            whole
+                .style
+                .extend(collect::styles(&job.network.input, batch));
             append(&mut whole, (files, samples.as_deref_mut()), part)?;
             progress.advance(batch.len() as u64);
             Ok(())
@@ -426,6 +437,8 @@ impl Chunked for Collecting<'_> {
         let class = |p: &Option<ClassId>| p.map_or(NO_CLASS, u32::from);
         tensors.put("image", chunk.image.clone())?;
         tensors.put("prediction", chunk.prediction.iter().map(class).collect())?;
+        let style = chunk.style.iter().map(|v| v.to_f32());
+        tensors.put("style", style.collect::<Vec<f32>>())?;
         for (idx, layer) in chunk.layers.iter().enumerate() {
             tensors.put(&format!("{idx}.image"), layer.image.clone())?;
             tensors.put(&format!("{idx}.row"), layer.row.clone())?;
@@ -499,6 +512,7 @@ fn fits(chunk: &Chunk, job: &Job<'_>, end: Option<&LinearEnd>, range: &Range<usi
     };
     last_fits
         && chunk.prediction.len() == n_images
+        && chunk.style.len() == n_images * STYLE
         && chunk.image.is_sorted_by(|a, b| a < b)
         && chunk
             .image
@@ -510,9 +524,11 @@ fn fits(chunk: &Chunk, job: &Job<'_>, end: Option<&LinearEnd>, range: &Range<usi
 fn from_tensors(tensors: &Tensors, job: &Job<'_>) -> Result<Chunk, Unusable> {
     let class = |p: u32| (p != NO_CLASS).then_some(p as ClassId);
     let prediction: Vec<u32> = tensors.numbers("prediction")?;
+    let style: Vec<f32> = tensors.numbers("style")?;
     let mut chunk = Chunk {
         image: tensors.numbers("image")?,
         prediction: prediction.into_iter().map(class).collect(),
+        style: style.into_iter().map(f16::from_f32).collect(),
         layers: Vec::new(),
         last: None,
     };

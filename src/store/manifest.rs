@@ -2,7 +2,7 @@
 
 use super::npy::Dtype;
 use crate::atlas::{
-    Atlas, Class, ClassId, Head, LayerAtlas, LayoutQuality, Level, Quantized, Recipe,
+    Atlas, Class, ClassId, Head, LayerAtlas, LayoutQuality, Level, Quantized, Recipe, STYLE,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub(super) struct Manifest {
     pub(super) truth: bool,
     pub(super) recipe: Recipe,
     pub(super) n_images: u32,
+    /// Whether the images have their styles.
+    #[serde(default)]
+    pub(super) style: bool,
     pub(super) label_names: Vec<String>,
     pub(super) label_class: Vec<Option<ClassId>>,
     pub(super) classes: Vec<Class>,
@@ -131,6 +134,7 @@ impl Manifest {
             truth: atlas.truth.is_some(),
             recipe: atlas.recipe.clone(),
             n_images: atlas.images.len() as u32,
+            style: !atlas.images.style.is_empty(),
             label_names: atlas.images.label_names.clone(),
             label_class: atlas.images.label_class.clone(),
             classes: atlas.classes.clone(),
@@ -160,6 +164,10 @@ impl Manifest {
                 Form::Array(Dtype::U16, vec![n]),
             ),
         ];
+        if self.style {
+            let form = Form::Array(Dtype::F16, vec![n, STYLE]);
+            entries.push(("images/style.npy".to_owned(), form));
+        }
         if self.truth {
             // A box is four numbers of up to 16 characters.
             entries.push((

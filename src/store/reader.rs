@@ -264,6 +264,11 @@ fn assemble(manifest: Manifest, mut entries: Entries<'_>) -> Result<Atlas, Error
         prediction: optional(entries.column("images", "prediction")?),
         label_names: manifest.label_names,
         label_class: manifest.label_class,
+        style: if manifest.style {
+            entries.table("images", "style")?
+        } else {
+            Array2::zeros((0, 0))
+        },
     };
     let truth: Option<Truth> = if manifest.truth {
         Some(entries.json("truth.json")?)

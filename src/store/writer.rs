@@ -96,6 +96,9 @@ fn image_entries(atlas: &Atlas, entries: &mut Vec<Entry>) -> Result<(), Inconsis
         "prediction",
         optional("images.prediction", &images.prediction)?,
     );
+    if !images.style.is_empty() {
+        add("style", npy::columns(&images.style));
+    }
     Ok(())
 }
 

@@ -188,7 +188,7 @@ impl<'a> Search<'a> {
                     row: place.row,
                     col: place.col,
                 },
-                component: None,
+                component: self.features.head.map(|_| feature),
                 score: 0.0,
                 exemplars: chosen.iter().map(exemplar).collect(),
                 scores,
@@ -276,7 +276,8 @@ impl<'a> Search<'a> {
             set(Id::Pull, (others > 0.0).then(|| pulled / others));
             set(Id::Necessity, self.necessity(by_image));
         }
-        set(Id::Ease, self.ease(by_image));
+        let own: Vec<u32> = chosen.iter().map(|&(image, _)| image).collect();
+        set(Id::Ease, self.context.ease(class, &own));
         scores
     }
 
@@ -329,17 +330,6 @@ impl<'a> Search<'a> {
             .filter(|places| right(places[0].image))
             .count();
         Some(with as f32 / by_image.len() as f32 - (all - with) as f32 / n_without as f32)
-    }
-
-    fn ease(&self, by_image: &[&[Seen]]) -> Option<f32> {
-        let log_odds = self.context.log_odds.as_ref()?;
-        let images = &self.context.members.images[self.class];
-        let all: f32 = images.iter().map(|&image| log_odds[image as usize]).sum();
-        let with: f32 = by_image
-            .iter()
-            .map(|places| log_odds[places[0].image as usize])
-            .sum();
-        Some(with / by_image.len() as f32 - all / images.len() as f32)
     }
 
     fn dominance(&self, by_image: &[&[Seen]], medians: &[f32]) -> f32 {

@@ -25,8 +25,6 @@ pub enum Method {
     Colour,
     /// The mean difference between the class's images with the feature and those without was added.
     Difference,
-    /// The fine detail of the exemplars was added.
-    Detail,
     /// The exemplars' amplitude spectrum was given to images of other classes.
     Spectrum,
 }
@@ -40,17 +38,13 @@ impl Method {
             Self::Ablate => "direction removed",
             Self::Colour => "colours transferred",
             Self::Difference => "mean difference added",
-            Self::Detail => "fine detail added",
             Self::Spectrum => "spectrum transferred",
         }
     }
 
     /// Whether it carries what fills a picture, which a pasted crop cannot.
     pub fn is_transfer(self) -> bool {
-        matches!(
-            self,
-            Self::Colour | Self::Difference | Self::Detail | Self::Spectrum
-        )
+        matches!(self, Self::Colour | Self::Difference | Self::Spectrum)
     }
 }
 
@@ -65,6 +59,9 @@ pub struct Controls {
     /// The same for uniform noise of the same size; pastes only.
     #[serde(default)]
     pub noise: Option<f32>,
+    /// 95 % bootstrap interval of the feature's change less that of the noise on the same background; pastes only.
+    #[serde(default)]
+    pub over_noise: Option<[f32; 2]>,
 }
 
 /// Flips at the best size and corner of each image. A maximum over many trials inflates those of the controls too.
@@ -108,6 +105,8 @@ pub struct Estimate {
 pub enum Outcome {
     /// The target's logit rises (falls, when the feature is removed) more than with the controls.
     Used,
+    /// More than with natural controls, but noise in the same place may move the class as much.
+    NotSpecific,
     /// No difference to the controls could be shown.
     NotShown,
     /// Removing the feature matters, but nothing that was put into images carried it.
@@ -125,7 +124,10 @@ impl Estimate {
         if self.n < FEWEST {
             Outcome::TooFew
         } else if self.contrast[0] > 0.0 && self.ci[0] > 0.0 {
-            Outcome::Used
+            match self.controls.over_noise {
+                Some([low, _]) if low <= 0.0 => Outcome::NotSpecific,
+                _ => Outcome::Used,
+            }
         } else {
             Outcome::NotShown
         }
@@ -161,6 +163,10 @@ impl Estimate {
         match self.outcome() {
             Outcome::Used => format!("used by the model: {}", self.numbers()),
             Outcome::TooFew => format!("too few images to tell: {}", self.numbers()),
+            Outcome::NotSpecific => {
+                let noise = signed(self.controls.noise.unwrap_or_default());
+                format!("not specific, noise does {noise}: {}", self.numbers())
+            }
             _ => format!("no use shown: {}", self.numbers()),
         }
     }
@@ -173,6 +179,8 @@ pub fn outcome(estimates: &[Estimate]) -> Outcome {
     let put_in = |(method, _): &&(Method, Outcome)| *method != Method::Ablate;
     if all.iter().filter(put_in).any(|(_, o)| *o == Outcome::Used) {
         Outcome::Used
+    } else if all.iter().any(|(_, o)| *o == Outcome::NotSpecific) {
+        Outcome::NotSpecific
     } else if all.contains(&(Method::Ablate, Outcome::Used)) {
         Outcome::NotTestable
     } else if all.iter().any(|(_, o)| *o == Outcome::NotShown) {
@@ -420,6 +428,7 @@ mod tests {
                 delta: -0.12,
                 ci: [-0.43, 0.21],
                 noise: None,
+                over_noise: None,
             },
             contrast: [1.7, 2.7],
             n: 32,
@@ -453,6 +462,32 @@ mod tests {
             ..estimate()
         };
         assert_eq!(falling.outcome(), Outcome::NotShown);
+    }
+
+    #[test]
+    fn what_noise_does_as_well_is_not_specific() {
+        let with = |over_noise| Estimate {
+            controls: Controls {
+                noise: Some(1.9),
+                over_noise: Some(over_noise),
+                ..estimate().controls
+            },
+            ..estimate()
+        };
+        assert_eq!(with([0.3, 1.0]).outcome(), Outcome::Used);
+        let same = with([-0.4, 0.9]);
+        assert_eq!(same.outcome(), Outcome::NotSpecific);
+        let text = verdict(&[same]);
+        assert!(
+            text.starts_with("not specific, noise does +1.9: Δ +2.1"),
+            "{text}"
+        );
+        // What a transfer shows counts all the same.
+        let tint = Estimate {
+            method: Method::Colour,
+            ..estimate()
+        };
+        assert_eq!(outcome(&[same, tint]), Outcome::Used);
     }
 
     #[test]

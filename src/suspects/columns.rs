@@ -51,9 +51,6 @@ columns! {
     Likeness "likeness",
         "Mean cosine of the exemplars' activations to the feature: near-duplicates in activation space reach 1.",
         "near-duplicates, in activation space";
-    Duplicate "near_duplicate",
-        "Mean best correlation of 8 × 8 crops of the exemplars over shifts, times share.",
-        "near-duplicates, in pixels";
     Concentration "concentration",
         "Kullback–Leibler divergence of where in the image the feature stands from everywhere alike, in nats.",
         "fixed corners and borders; Kullback and Leibler 1951";
@@ -70,7 +67,7 @@ columns! {
         "Of the images of other classes that show the feature, the share that is predicted as the class.",
         "Eyuboglu et al., Domino, 2022; Yenamandra et al., FACTS, 2023";
     Ease "ease",
-        "Mean log-odds of the class over its images with the feature, minus the mean over all its images.",
+        "Mean log-odds of the class over the exemplars, minus the mean over all its images.",
         "Domino in reverse: shortcuts make images easy";
     Eigenvalue "eigenvalue",
         "Variance of the class's images along the component, in squared logits.",
@@ -87,6 +84,9 @@ columns! {
     Tail "tail",
         "Skewness of the class's images along the component: a few images far out on one side.",
         "projection pursuit; Friedman and Tukey 1974";
+    Closeness "closeness",
+        "Mean distance to the nearest images of confusable classes over that to the nearest of the class, in colours or stripes of the whole picture.",
+        "ratio of densities by neighbours; Loftsgaarden and Quesenberry 1965";
     Outlier "outlier",
         "1 − cosine to the nearest other feature of the layer.",
         "Bykov et al., DORA, 2023";

@@ -68,7 +68,7 @@ pub(super) fn candidates(context: &Context<'_>, features: &Features<'_>) -> Vec<
 }
 
 /// Whitens what varies within classes, all classes together.
-fn within_classes(context: &Context<'_>, pooled: &Array2<f32>) -> Whitener {
+pub(super) fn within_classes(context: &Context<'_>, pooled: &Array2<f32>) -> Whitener {
     let mut rows: Vec<usize> = Vec::new();
     let mut means: Vec<(usize, Array1<f32>)> = Vec::new();
     for images in context
@@ -222,6 +222,8 @@ impl Search<'_> {
         scores[Id::Eigenvalue as usize] = component.eigenvalue;
         scores[Id::Spread as usize] = component.spread;
         scores[Id::Alpha as usize] = Some(alpha / chosen.len() as f32);
+        let own: Vec<u32> = chosen.iter().map(|&(image, _)| image).collect();
+        scores[Id::Ease as usize] = self.context.ease(self.class, &own);
         scores[Id::Unison as usize] = Some(self.unison(&places));
         scores[Id::Tail as usize] = Some(skewness(alphas));
         let exemplar = |&(image, position): &(u32, usize)| {

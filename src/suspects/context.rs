@@ -50,6 +50,16 @@ impl<'a> Context<'a> {
         Some(self.atlas.images.prediction[image as usize]? == class)
     }
 
+    /// Mean log-odds of a class over some of its images, minus the mean over all of them.
+    pub(super) fn ease(&self, class: usize, some: &[u32]) -> Option<f32> {
+        let log_odds = self.log_odds.as_ref()?;
+        let mean = |images: &[u32]| {
+            let sum: f32 = images.iter().map(|&image| log_odds[image as usize]).sum();
+            sum / images.len().max(1) as f32
+        };
+        Some(mean(some) - mean(&self.members.images[class]))
+    }
+
     /// Share of the labels that are predicted; none where the classes are the predictions.
     pub(super) fn agreement(&self) -> Option<f32> {
         let images = 0..self.members.class_of.len() as u32;

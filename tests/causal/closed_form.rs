@@ -4,13 +4,15 @@ use atlascope::atlas::Class;
 use atlascope::causal::ablate::{Ablation, Ablator};
 use atlascope::causal::paste::{self, At, Paste, Piece};
 use atlascope::causal::pixels::Corner;
+use atlascope::causal::retest::{self, Fate};
 use atlascope::causal::transfer::{self, Transfer};
 use atlascope::causal::{Album, Lab};
 use atlascope::network::ops::{Conv, Linear};
 use atlascope::network::{Channels, Graph, InputSpec, Network, NodeId, Op, Resize};
-use atlascope::suspects::claim::{Estimate, Method, Outcome};
+use atlascope::suspects::claim::{Claim, Estimate, Method, Outcome};
 use candle_core::{Device, Tensor};
 use image::{Rgb, RgbImage};
+use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -224,6 +226,101 @@ fn an_ablation_takes_out_what_exceeds_the_mean() {
     );
     assert!(estimate.controls.delta.abs() < 1e-6);
     assert_eq!((estimate.outcome(), estimate.n), (Outcome::Used, 4));
+}
+
+/// A claim that rests on a transfer is tested again from the photographs that it names.
+#[test]
+fn a_transfer_is_tested_again() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 24);
+    for idx in 0..8 {
+        let path = root.path().join(format!("red/{idx:02}.png"));
+        let mut image = image::open(&path).unwrap().to_rgb8();
+        image.pixels_mut().for_each(|pixel| pixel.0[2] += 60);
+        image.save(&path).unwrap();
+    }
+    let mut lab = lab(root.path());
+    let reds = lab.album().of_class(0);
+    let groups = Transfer {
+        target: 2,
+        avoid: vec![2],
+        with: reds[..8].to_vec(),
+        without: reds[8..].to_vec(),
+        n: 12,
+        early: false,
+    };
+    let before = transfer::transfer(&mut lab, &groups, Method::Colour, &mut go_on).unwrap();
+    let paths = |images: &[u32]| -> Vec<Value> {
+        images
+            .iter()
+            .map(|&idx| json!(lab.album().path(idx)))
+            .collect()
+    };
+    let claim = json!({
+        "subject": {"kind": "colour", "class": "blue", "class_name": "blue",
+            "with": paths(&groups.with), "without": paths(&groups.without)},
+        "estimates": [before],
+        "provenance": {"network": "means", "weights_sha256": "", "size": SIDE, "resize": "warp", "seed": 5,
+            "backgrounds": 12, "at": "own", "command": ""},
+    });
+    let mut claim: Claim = serde_json::from_value(claim).unwrap();
+    let after = retest::retest(&mut lab, &claim).unwrap().unwrap();
+    assert_eq!((after.method, after.delta), (Method::Colour, before.delta));
+    assert_eq!(retest::fate(Some(&after)), Fate::StillUsed);
+    // Photographs that are gone are a clear word, not a verdict.
+    claim
+        .subject
+        .with
+        .iter_mut()
+        .for_each(|path| path.push('x'));
+    let error = retest::retest(&mut lab, &claim).unwrap_err().to_string();
+    assert!(
+        error.starts_with("0 images of the class with the feature"),
+        "{error}"
+    );
+    // A claim that only an ablation carries cannot be repeated on another network.
+    claim.estimates[0].method = Method::Ablate;
+    assert!(retest::retest(&mut lab, &claim).unwrap().is_none());
+    assert_eq!(retest::fate(None), Fate::Undecided);
+}
+
+/// What moves the class no more than noise does is not called used.
+#[test]
+fn noise_is_weighed() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 24);
+    let mut lab = lab(root.path());
+    // A grey a little redder than noise's own mean on dark pictures: brighter, as noise is, and hardly more.
+    let paste = |colour: [u8; 3]| Paste {
+        pieces: vec![Piece {
+            picture: RgbImage::from_pixel(12, 12, Rgb(colour)),
+            from: None,
+        }],
+        avoid: vec![0, 1],
+        ..red_paste(12)
+    };
+    let red = paste::paste(&mut lab, &paste([255, 60, 60]), &mut go_on).unwrap();
+    assert_eq!(red.estimate.outcome(), Outcome::Used);
+    let [low, high] = red.estimate.controls.over_noise.unwrap();
+    let over = red.estimate.delta - red.estimate.controls.noise.unwrap();
+    assert!(
+        low > 0.0 && low <= over && over <= high,
+        "{:?}",
+        red.estimate
+    );
+    let grey = paste::paste(&mut lab, &paste([127, 127, 127]), &mut go_on).unwrap();
+    let noise = grey.estimate.controls.noise.unwrap();
+    assert!(
+        (grey.estimate.delta - noise).abs() < 0.05,
+        "{:?}",
+        grey.estimate
+    );
+    assert_eq!(
+        grey.estimate.outcome(),
+        Outcome::NotSpecific,
+        "{:?}",
+        grey.estimate
+    );
 }
 
 /// Half of the reds have a blue cast: the transfer of colours gives it to green images, an equal split gives nothing.

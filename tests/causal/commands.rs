@@ -439,6 +439,133 @@ fn changed(
     path.to_str().unwrap().to_owned()
 }
 
+/// Three images of a class: no verdict from them, a clear word, and the tests that remain.
+#[test]
+fn a_class_of_three_images() {
+    let (folder, atlas, cell) = atlas();
+    let three = changed(folder.path(), atlas, "three.atlas", |atlas| {
+        let barn = atlas
+            .images
+            .label_names
+            .iter()
+            .position(|name| name == "barn");
+        let barn = barn.unwrap() as u16;
+        let other = u16::from(barn == 0);
+        let mut left = 3;
+        for label in atlas.images.label.iter_mut().flatten() {
+            if *label == barn {
+                if left == 0 {
+                    *label = other;
+                }
+                left = left.max(1) - 1;
+            }
+        }
+    });
+    let list = run(&["suspects", &three]);
+    assert_eq!(list.code, 0, "{}", list.stderr);
+    assert!(
+        list.stdout.contains("too few images (below 10)"),
+        "{}",
+        list.stdout
+    );
+    let tested = run(&[
+        "patch",
+        &three,
+        "--cell",
+        cell,
+        "--class",
+        "barn",
+        "--ablate",
+        "--transfer",
+        "--json",
+    ]);
+    assert_eq!(tested.code, 0, "{}", tested.stderr);
+    let told = of_schema(&tested.stdout);
+    let left_out = told["left_out"].as_array().unwrap();
+    assert!(
+        left_out
+            .iter()
+            .any(|why| why.as_str().unwrap().contains("images of the class")),
+        "{left_out:?}"
+    );
+    assert_eq!(told["estimates"][0]["method"], "paste");
+}
+
+/// The cell that the list shows is the cell that is tested: the same exemplars, by its link and its number.
+#[test]
+fn the_lists_cell_is_tested_with_its_exemplars() {
+    let (_, atlas, _) = atlas();
+    let listed = run(&[
+        "suspects", atlas, "--json", "--top", "400", "--kind", "cell", "--kind", "colour",
+    ]);
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let all = listed.as_array().unwrap();
+    let at = |one: &Value| {
+        one["link"]
+            .as_str()
+            .unwrap()
+            .rsplit_once('#')
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    // The last of those that share a cell and a class is not the one that a cell alone would name.
+    let twice = all.iter().rev().find(|one| {
+        let same = |other: &&Value| {
+            at(other) == at(one) && other["class"] == one["class"] && other["kind"] == one["kind"]
+        };
+        all.iter().filter(same).count() > 1
+    });
+    let colour = all.iter().find(|one| one["kind"] == "colour");
+    for one in twice.into_iter().chain(colour).chain(all.first()) {
+        let number = one["component"].to_string();
+        let mut args = vec![
+            "patch",
+            atlas,
+            "--class",
+            one["class"].as_str().unwrap(),
+            "--json",
+            "--backgrounds",
+            "4",
+        ];
+        let link = at(one);
+        args.extend(["--cell", &link]);
+        if one["component"].is_number() {
+            args.extend([
+                "--kind",
+                one["kind"].as_str().unwrap(),
+                "--component",
+                &number,
+            ]);
+        }
+        let tested = run(&args);
+        assert_eq!(tested.code, 0, "{args:?}: {}", tested.stderr);
+        let told = of_schema(&tested.stdout);
+        let places = |list: &Value| -> Vec<(String, u64, u64)> {
+            let list = list.as_array().unwrap().iter();
+            let place = |e: &Value| {
+                (
+                    e["image"].as_str().unwrap().to_owned(),
+                    e["row"].as_u64().unwrap(),
+                    e["col"].as_u64().unwrap(),
+                )
+            };
+            list.map(place).collect()
+        };
+        assert_eq!(
+            places(&told["subject"]["exemplars"]),
+            places(&one["exemplars"])
+        );
+        let command = told["provenance"]["command"].as_str().unwrap();
+        if one["component"].is_number() {
+            assert!(
+                command.contains(&format!("--component {number}")),
+                "{command}"
+            );
+        }
+    }
+}
+
 /// Hands and fish: the real network, where its weights are at hand.
 #[test]
 fn a_cell_of_the_real_network() {

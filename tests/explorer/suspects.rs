@@ -95,6 +95,7 @@ fn estimate(method: Method, n: u32, done: bool) -> Estimate {
             delta: -0.1,
             ci: [-0.4, 0.2],
             noise: None,
+            over_noise: None,
         },
         contrast: [1.7, 2.7],
         n,

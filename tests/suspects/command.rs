@@ -164,12 +164,16 @@ fn wrong_names_are_told_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path());
     let path = path.to_str().unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--class", "diver"], "scuba diver"),
         (&["--class", "xyz"], "identifier"),
         (&["--pair", "tench"], "two classes"),
         (&["--pair", "tench,tench"], "two different"),
         (&["--sort", "shares"], "the columns: attribution"),
+        (
+            &["--sort", "paste"],
+            "no candidate of this list has a value for paste",
+        ),
         (&["--columns", "q,w"], "the columns: attribution"),
     ];
     for (args, part) in cases {

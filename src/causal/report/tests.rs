@@ -13,6 +13,7 @@ fn claim() -> Claim {
             delta: -0.12,
             ci: [-0.43, 0.21],
             noise: Some(-0.3),
+            over_noise: Some([1.9, 2.9]),
         },
         contrast: [1.7, 2.7],
         n: 32,

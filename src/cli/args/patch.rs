@@ -3,6 +3,7 @@
 #[cfg(feature = "explore")]
 use super::ProtocolArg;
 use super::network::InputArgs;
+use super::suspects::KindArg;
 use clap::{Args as ClapArgs, ValueEnum};
 use std::path::PathBuf;
 
@@ -72,9 +73,13 @@ pub(crate) struct PatchArgs {
     /// The cell whose exemplars are pasted
     #[arg(long, value_name = "LAYER,GRID,ROW,COL", value_parser = parse_place, required_unless_present = "patch", requires = "atlas")]
     pub(crate) cell: Option<CellArg>,
-    /// Test this component of the class instead of the cell that it is shown at
+    /// Test the candidate with this number of the class instead of the cell that it is shown at (`suspects --json` has
+    /// the numbers under `component`)
     #[arg(long, value_name = "N", requires = "cell", requires = "class")]
     pub(crate) component: Option<u16>,
+    /// Of this kind
+    #[arg(long, value_enum, default_value_t = KindArg::Component, requires = "component")]
+    pub(crate) kind: KindArg,
     /// The class whose logit is watched, by id or name [default: what the cell speaks for most]
     #[arg(long, value_name = "NAME")]
     pub(crate) class: Option<String>,

@@ -1,12 +1,14 @@
 //! What can be typed about candidates for spurious correlations.
 
+use crate::suspects::Kind;
 use clap::{Args as ClapArgs, ValueEnum};
 use std::path::PathBuf;
 
 /// Rank candidates for spurious correlations: features that go with a class
 ///
-/// Two kinds stand in one list, in turn: cells of the map, and class-wise neural principal components, which need a
-/// network that ends in a mean over positions and one linear map. A candidate says that a feature goes with a class
+/// Four kinds stand in one list: cells of the map; class-wise neural principal components, which need a network that
+/// ends in a mean over positions and one linear map; images of a class that are alike in their colours, or in their
+/// stripes, as whole pictures. Scores are multiples of what the middle class has. A candidate says that a feature goes with a class
 /// in these images. Whether the network uses it is for a test to show, whether it should is for you to decide.
 /// What labels permuted among confusable classes explain (q above 0.05) comes after the rest.
 /// Images count for the class of their label, or of their prediction where fewer than half have a label.
@@ -31,7 +33,7 @@ pub(crate) struct SuspectsArgs {
     /// Cells that tell these two classes apart
     #[arg(long, value_name = "A,B", value_delimiter = ',', num_args = 1, conflicts_with_all = ["class", "kind"])]
     pub(crate) pair: Vec<String>,
-    /// Only this kind; may be repeated [default: cell and component]
+    /// Only this kind; may be repeated [default: all but multi-use]
     #[arg(long, value_enum)]
     pub(crate) kind: Vec<KindArg>,
     /// Order by this column, largest first
@@ -55,6 +57,23 @@ pub(crate) enum KindArg {
     Cell,
     /// A class-wise neural principal component (NPFV), at the cell where it is strongest
     Component,
+    /// Images of a class that are alike in their colours
+    Colour,
+    /// Images of a class that are alike in their stripes and textures
+    Texture,
     /// A cell that supports two unlike classes
     MultiUse,
+}
+
+impl KindArg {
+    /// What it names.
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Cell => Kind::Cell,
+            Self::Component => Kind::Component,
+            Self::Colour => Kind::Colour,
+            Self::Texture => Kind::Texture,
+            Self::MultiUse => Kind::MultiUse,
+        }
+    }
 }

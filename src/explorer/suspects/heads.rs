@@ -89,12 +89,13 @@ impl Head {
 pub fn definition(head: Head) -> (&'static str, &'static str) {
     match head {
         Head::Rank => (
-            "Place in the list as it was found: each kind by its own score, kinds in turn.",
+            "Place in the list as it was found: by score, less for every candidate of the same class before it.",
             "",
         ),
         Head::Kind => (
             "cell: goes with the class, but only with few of its images. component: a direction along which the class's \
-             images differ, shown at the cell where it is strongest. multi-use: supports two unlike classes. contrast: \
+             images differ, shown at the cell where it is strongest. colour, texture: images of the class that look alike as a \
+             whole. multi-use: supports two unlike classes. contrast: \
              tells two classes apart. picture: a file of yours.",
             "",
         ),
@@ -104,8 +105,8 @@ pub fn definition(head: Head) -> (&'static str, &'static str) {
         ),
         Head::Cell => ("Row and column on the layer's finest grid.", ""),
         Head::Score => (
-            "What its kind is ordered by: rarity for cells, eigenvalue for components, reuse for multi-use cells, \
-             difference of attributions for a contrast.",
+            "What it is listed by, as a multiple of the best candidate of its kind of the middle class; reuse for multi-use \
+             cells, difference of attributions for a contrast.",
             "",
         ),
         Head::Q => (
@@ -113,7 +114,8 @@ pub fn definition(head: Head) -> (&'static str, &'static str) {
             "Benjamini and Hochberg 1995",
         ),
         Head::Verdict => (
-            "What tests say: used, unshown (no more than the controls), no-patch (removing it matters, but nothing that \
+            "What tests say: used, unspecific (noise may do as much), \
+             unshown (no more than the controls), no-patch (removing it matters, but nothing that \
              was put into images carried it), too-few (images), untested.",
             "",
         ),
@@ -137,6 +139,8 @@ pub(super) fn kind_word(kind: Kind) -> &'static str {
     match kind {
         Kind::Cell => "cell",
         Kind::Component => "component",
+        Kind::Colour => "colour",
+        Kind::Texture => "texture",
         Kind::MultiUse => "multi-use",
         Kind::Contrast => "contrast",
     }
@@ -279,7 +283,13 @@ pub(super) fn sort(board: &Board, atlas: &Atlas, rows: &mut [Row], head: Head, t
 
 fn verdict_rank(word: &str) -> usize {
     let order = [
-        "testing", "used", "no-patch", "unshown", "too-few", "untested",
+        "testing",
+        "used",
+        "unspecific",
+        "no-patch",
+        "unshown",
+        "too-few",
+        "untested",
     ];
     order.iter().position(|&w| w == word).unwrap_or(order.len())
 }

@@ -1,0 +1,280 @@
+//! Pictures of a class that look alike as a whole: a cast over the colours, a texture, a mark that repeats.
+//!
+//! In the last block what fills a picture leaves no place of its own, and what is rare there drowns. In a few numbers
+//! of the whole picture it is a crowd: images of the class that lie close together where images of the classes that
+//! it is confused with are far. Around every image of the class the mean distance to its nearest of the class is
+//! compared with the mean distance to the nearest of the others; distances are in units of what varies within
+//! classes. A ratio of distances to neighbours estimates a ratio of densities (Loftsgaarden and Quesenberry 1965).
+//!
+//! Whether the network minds is not in these numbers. That the class is surer in the crowd than elsewhere (`ease`) is
+//! asked before a crowd is listed, and a transfer of colours or spectrum tests it.
+
+use super::cells::Tested;
+use super::columns::{Id, empty};
+use super::components::within_classes;
+use super::context::Context;
+use super::features::Features;
+use super::{Candidate, Exemplar, Kind, MAX_EXEMPLARS, MIN_IMAGES, Place, list};
+use crate::atlas::{COLOURS, ClassId};
+use ndarray::{Array1, Array2, ArrayView1, Axis, s};
+use rayon::prelude::*;
+
+/// Crowds of a class at most.
+const CROWDS: usize = 20;
+/// Images of the class, and of the classes that it is confused with, that are compared at most: evenly chosen.
+const MOST: (usize, usize) = (1000, 5000);
+/// How many times nearer counts: copies of one file would be nearer than anything.
+const NEAREST: f32 = 10.0;
+
+/// The crowds of every class with enough images, by colours and by stripes; shown at the places of `features`.
+pub(super) fn candidates(context: &Context<'_>, features: &Features<'_>) -> Vec<Tested> {
+    let style = &context.atlas.images.style;
+    if style.is_empty() {
+        return Vec::new();
+    }
+    let parts = [
+        (Kind::Colour, s![.., ..COLOURS]),
+        (Kind::Texture, s![.., COLOURS..]),
+    ];
+    let mut found = Vec::new();
+    for (kind, columns) in parts {
+        let raw = style.slice(columns).mapv(f32::from);
+        let rows = raw.dot(&within_classes(context, &raw).inverse.t());
+        let norms = rows.map_axis(Axis(1), |row| row.dot(&row));
+        let of_class: Vec<Vec<Tested>> = (0..context.atlas.classes.len())
+            .into_par_iter()
+            .filter(|&class| context.members.images[class].len() >= MIN_IMAGES)
+            .map(|class| {
+                Search::new((context, features), kind, (&rows, &norms), class).candidates()
+            })
+            .collect();
+        found.extend(of_class.into_iter().flatten());
+    }
+    found
+}
+
+/// One class at work.
+struct Search<'a> {
+    context: &'a Context<'a>,
+    features: &'a Features<'a>,
+    kind: Kind,
+    /// Images × numbers, in units of what varies within classes.
+    rows: &'a Array2<f32>,
+    /// Squared lengths of the rows.
+    norms: &'a Array1<f32>,
+    class: usize,
+    /// Images of the class.
+    own: Vec<u32>,
+    /// Images of the classes that it is confused with.
+    others: Vec<u32>,
+}
+
+/// An image of the class with what lies around it.
+struct Crowd {
+    /// The image and its nearest of the class.
+    images: Vec<u32>,
+    /// How many times nearer these are than the nearest of other classes.
+    closeness: f32,
+    /// Of the nearest of both, those of the class.
+    hits: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        (context, features): (&'a Context<'a>, &'a Features<'a>),
+        kind: Kind,
+        (rows, norms): (&'a Array2<f32>, &'a Array1<f32>),
+        class: usize,
+    ) -> Self {
+        let images = &context.members.images;
+        let group = context.members.group(class, &context.alike);
+        let others: Vec<u32> = (group.iter().skip(1))
+            .flat_map(|&class| images[class].iter().copied())
+            .collect();
+        Self {
+            own: spread(&images[class], MOST.0),
+            others: spread(&others, MOST.1),
+            context,
+            features,
+            kind,
+            rows,
+            norms,
+            class,
+        }
+    }
+
+    fn candidates(&self) -> Vec<Tested> {
+        // All of a small class would be no choice.
+        let n_chosen = MAX_EXEMPLARS.min(self.own.len() / 2).max(2);
+        if self.others.len() < n_chosen {
+            return Vec::new();
+        }
+        let (to_own, to_others) = (self.products(&self.own), self.products(&self.others));
+        let crowd = |at: usize| self.crowd(at, n_chosen, (to_own.row(at), to_others.row(at)));
+        let mut crowds: Vec<Crowd> = (0..self.own.len()).map(crowd).collect();
+        crowds.sort_by(|a, b| {
+            let by_closeness = b.closeness.total_cmp(&a.closeness);
+            by_closeness.then(a.images[0].cmp(&b.images[0]))
+        });
+        let mut kept: Vec<Crowd> = Vec::new();
+        for crowd in crowds {
+            let shared = |other: &Crowd| {
+                let both = crowd.images.iter().filter(|i| other.images.contains(i));
+                both.count() >= list::SAME_IMAGES
+            };
+            if kept.len() < CROWDS && !kept.iter().any(shared) {
+                kept.push(crowd);
+            }
+        }
+        let numbered = kept.iter().enumerate();
+        numbered
+            .filter_map(|(number, crowd)| self.candidate(number, crowd))
+            .collect()
+    }
+
+    /// Squared distances between the class's images and some others.
+    fn products(&self, images: &[u32]) -> Array2<f32> {
+        let idx = |images: &[u32]| images.iter().map(|&i| i as usize).collect::<Vec<usize>>();
+        let (own, other) = (idx(&self.own), idx(images));
+        let products = self
+            .rows
+            .select(Axis(0), &own)
+            .dot(&self.rows.select(Axis(0), &other).t());
+        let norms = self.norms.select(Axis(0), &other);
+        let mut distances = products;
+        for (mut row, &own) in distances.rows_mut().into_iter().zip(&own) {
+            row.zip_mut_with(&norms, |v, norm| {
+                *v = (self.norms[own] + norm - 2.0 * *v).max(0.0);
+            });
+        }
+        distances
+    }
+
+    fn crowd(
+        &self,
+        at: usize,
+        n_chosen: usize,
+        (to_own, to_others): (ArrayView1<'_, f32>, ArrayView1<'_, f32>),
+    ) -> Crowd {
+        let n_drawn = 2 * n_chosen;
+        // The image itself comes first, wherever rounding puts it.
+        let own = nearest(&to_own, Some(at), n_drawn);
+        let others = nearest(&to_others, None, n_drawn);
+        let mean = |found: &[(f32, usize)]| {
+            let roots = found[..n_chosen - 1].iter().map(|(v, _)| v.sqrt());
+            roots.sum::<f32>() / (n_chosen - 1) as f32
+        };
+        let (near, far) = (mean(&own), mean(&others));
+        let closeness = far / near.max(far / NEAREST).max(f32::MIN_POSITIVE);
+        let mut both: Vec<(f32, bool)> = (own.iter().map(|&(v, _)| (v, true)))
+            .chain(others.iter().map(|&(v, _)| (v, false)))
+            .collect();
+        both.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let images = own[..n_chosen - 1].iter().map(|&(_, at)| self.own[at]);
+        Crowd {
+            images: [self.own[at]].into_iter().chain(images).collect(),
+            closeness,
+            hits: both[..n_drawn].iter().filter(|(_, own)| *own).count(),
+        }
+    }
+
+    fn candidate(&self, number: usize, crowd: &Crowd) -> Option<Tested> {
+        let chosen: Vec<(u32, usize)> = (crowd.images.iter())
+            .map(|&image| (image, self.strongest(image)))
+            .collect();
+        let shown = &self.context.atlas.layers[self.features.layer];
+        let level = shown.levels.last()?;
+        let cell = level
+            .cells
+            .get(self.context.cell_of_most(self.features, &chosen)?)?;
+        let mut scores = empty();
+        scores[Id::Closeness as usize] = Some(crowd.closeness);
+        scores[Id::Ease as usize] = self.context.ease(self.class, &crowd.images);
+        let exemplar = |&(image, position): &(u32, usize)| {
+            let (row, col) = self.features.place_in(shown, position);
+            Exemplar { image, row, col }
+        };
+        let (n_own, n_all) = (self.own.len(), self.own.len() + self.others.len());
+        let drawn = 2 * crowd.images.len();
+        let chance = self
+            .context
+            .chance
+            .at_least(crowd.hits, drawn, n_own - 1, n_all - 1);
+        Some(Tested {
+            // The best of so many images of the class: Bonferroni's price.
+            p: (chance * n_own as f64).min(1.0),
+            candidate: Candidate {
+                kind: self.kind,
+                layer: self.features.layer,
+                class: self.class as ClassId,
+                other: None,
+                cell: Place {
+                    grid: level.grid,
+                    row: cell.row,
+                    col: cell.col,
+                },
+                component: Some(number as u16),
+                score: 0.0,
+                scores,
+                exemplars: chosen.iter().map(exemplar).collect(),
+                q: None,
+            },
+        })
+    }
+
+    /// The position of an image that gives most to the class; a crowd has no place of its own.
+    fn strongest(&self, image: u32) -> usize {
+        let row = self.features.of_position.row(image as usize);
+        let value = |position: usize| {
+            let attribution = self.features.attributions[(usize::from(row[position]), self.class)];
+            let strength = self.features.strength(image as usize, position);
+            attribution * strength.map_or(1.0, |(cosine, norm)| cosine * norm)
+        };
+        let values = (0..row.len()).map(value).enumerate();
+        let best = values.reduce(|a, b| if b.1 > a.1 { b } else { a });
+        best.map_or(0, |(position, _)| position)
+    }
+}
+
+/// At most `most` of some images, evenly chosen.
+fn spread(images: &[u32], most: usize) -> Vec<u32> {
+    let n = images.len().min(most);
+    (0..n).map(|at| images[at * images.len() / n]).collect()
+}
+
+/// The `n` smallest values with their places, rising; `without` one place.
+fn nearest(values: &ArrayView1<'_, f32>, without: Option<usize>, n: usize) -> Vec<(f32, usize)> {
+    let places = values.iter().enumerate();
+    let mut all: Vec<(f32, usize)> = places
+        .filter(|(at, _)| Some(*at) != without)
+        .map(|(at, &value)| (value, at))
+        .collect();
+    let order = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+    if n < all.len() {
+        all.select_nth_unstable_by(n, order);
+        all.truncate(n);
+    }
+    all.sort_by(order);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_are_the_smallest() {
+        let values = Array1::from_vec(vec![3.0, 0.5, 2.0, 0.5, 9.0]);
+        let found = nearest(&values.view(), Some(1), 2);
+        assert_eq!(found, [(0.5, 3), (2.0, 2)]);
+        assert_eq!(nearest(&values.view(), None, 9).len(), 5);
+    }
+
+    #[test]
+    fn an_even_choice() {
+        let images: Vec<u32> = (0..10).collect();
+        assert_eq!(spread(&images, 4), [0, 2, 5, 7]);
+        assert_eq!(spread(&images, 20), images);
+        assert!(spread(&[], 3).is_empty());
+    }
+}
