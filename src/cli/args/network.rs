@@ -144,7 +144,9 @@ fn parse_resize(text: &str) -> Result<ResizeArg, String> {
         (None | Some("bilinear"), None) => Filter::Bilinear,
         (Some("bicubic"), None) => Filter::Bicubic,
         _ => {
-            return Err("only a side and bilinear or bicubic stand behind warp and crop".to_owned());
+            return Err(
+                "only a side and bilinear or bicubic stand behind warp and crop".to_owned(),
+            );
         }
     };
     let warp = match form {
