@@ -1,8 +1,15 @@
 //! Icons, drawn for a toy in the network's place: what must hold whatever the network is.
 
 use atlascope::atlas::{IconRecipe, ObjectiveForm, TransformForm};
-use atlascope::featurevis::{Error, Icon, Job, NetworkTap, Renderer, Tap, look, total_steps};
-use atlascope::network::{NetworkError, inception_v1};
+use atlascope::featurevis::transform::{Draw, Resampling};
+use atlascope::featurevis::{
+    Error, Icon, Job, NetworkTap, Renderer, Tap, check_size, look, total_steps,
+};
+use atlascope::math::rng::Rng;
+use atlascope::network::ops::Conv;
+use atlascope::network::{
+    Channels, Graph, InputSpec, Network, NetworkError, Op, Resize, inception_v1,
+};
 use atlascope::progress::{Progress, Silent};
 use candle_core::{Device, Tensor};
 use ndarray::Array2;
@@ -376,4 +383,55 @@ fn a_real_network_is_drawn_from() {
         scores.is_sorted() && scores[2] > 4.0 * scores[0].abs(),
         "{scores:?}"
     );
+}
+
+/// A network whose one window of 9 × 9 pixels has no padding.
+fn wide_eyed() -> Network {
+    let (mut graph, input) = Graph::with_input();
+    let zeros =
+        |dims: &[usize]| Tensor::zeros(dims, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let conv = Conv {
+        weight: zeros(&[2, 3, 9, 9]),
+        bias: zeros(&[2]),
+        stride: [1; 2],
+        pads: [0; 4],
+        groups: 1,
+        dilation: [1; 2],
+    };
+    graph.push("wide", Op::Conv(conv), &[input]).unwrap();
+    let input = InputSpec {
+        size: 32,
+        resize: Resize::Warp,
+        filter: atlascope::atlas::Filter::Bilinear,
+        channels: Channels::Rgb,
+        mean: [0.0; 3],
+        scale: [1.0; 3],
+    };
+    Network::new("wide", graph, input, Device::Cpu).unwrap()
+}
+
+/// The least size is the first of which no draw leaves fewer than nine pixels.
+#[test]
+fn icons_too_small_for_a_layer_are_told_the_least_size() {
+    let network = wide_eyed();
+    let layer = network.layer("wide").unwrap();
+    for form in [TransformForm::Recipe, TransformForm::Notebook] {
+        let fits = |size: usize| {
+            let side = |seed| Resampling::new(&Draw::new(form, size, &mut Rng::new(seed)), size);
+            size >= 9 && (0..600).all(|seed| side(seed).out_size >= 9)
+        };
+        let expected = (1..80).find(|&size| fits(size)).unwrap();
+        let of = |size: usize| {
+            let recipe = IconRecipe {
+                size: size as u32,
+                transforms: form,
+                ..recipe()
+            };
+            check_size(&network, &layer, &recipe)
+        };
+        assert!(of(expected).is_ok(), "{form:?} {expected}");
+        let text = of(expected - 1).unwrap_err().to_string();
+        let least = format!("at least {expected} × {expected}");
+        assert!(text.contains(&least) && text.contains("wide"), "{text}");
+    }
 }

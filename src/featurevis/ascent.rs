@@ -16,6 +16,9 @@ use rayon::prelude::*;
 /// Icons per run through the network: enough to fill its kernels, few enough that the first icons come soon.
 const BATCH: usize = 16;
 
+/// Fewer icons than this are not worth a run of their own: large weights are read for each run.
+const LEAST_SHARE: usize = 4;
+
 /// How often an icon that ran into NaN is started again before it is given up.
 const RESTARTS: u64 = 3;
 
@@ -89,8 +92,8 @@ impl From<candle_core::Error> for Error {
     }
 }
 
-/// A network as far as icons need it: its images up to one layer, and back.
-pub trait Tap {
+/// A network as far as icons need it: its images up to one layer, and back. Threads share it.
+pub trait Tap: Sync {
     /// Where its tensors live.
     fn device(&self) -> &Device;
 
@@ -273,8 +276,23 @@ impl<'a> Renderer<'a> {
         Ok(best)
     }
 
-    /// All steps of one attempt.
+    /// All steps of one attempt. Icons do not know of each other, so each thread takes its share of them all the way,
+    /// without waiting for the others at each step.
     fn climb(
+        &self,
+        climbers: &mut [Climber],
+        attempt: u64,
+        counts: bool,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let share = climbers.len().div_ceil(rayon::current_num_threads());
+        climbers
+            .par_chunks_mut(share.max(LEAST_SHARE))
+            .try_for_each(|climbers| self.climb_together(climbers, attempt, counts, progress))
+    }
+
+    /// The same for icons that go through the network together.
+    fn climb_together(
         &self,
         climbers: &mut [Climber],
         attempt: u64,

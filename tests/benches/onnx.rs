@@ -2,9 +2,8 @@
 //!
 //! `python tests/benches/peers/onnx_models.py FOLDER`, then `cargo bench --bench onnx -- FOLDER [NAME…]`.
 //!
-//! Where the gradient differs by more than 1e-4 there are *kinks*: values of a ReLU that are 0 on one side only, because
-//! rounding decided on which side of 0 they fell (max pools choose likewise, which is not counted here). That this is all
-//! there is to it `tests/benches/peers/onnx_kinks.py` shows with PyTorch alone: its gradients in single and in double
+//! Where the gradient differs by more than 1e-4 there are *kinks*: values of a ReLU that are 0 on one side only and max
+//! pools with another winner, because rounding decided. That this is all there is to it `tests/benches/peers/onnx_kinks.py` shows with PyTorch alone: its gradients in single and in double
 //! precision are 7.6e-2 apart for GoogLeNet, 2.1e-2 for ShuffleNet and 5.1e-3 for Inception v3, and 1e-6 for all of them
 //! once the run in double precision is made to choose as the one in single precision did.
 #![allow(clippy::unwrap_used, reason = "what cannot be read ends the run")]

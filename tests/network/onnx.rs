@@ -13,7 +13,7 @@ fn folders() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root).unwrap();
     let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     found.sort();
-    assert!(found.len() >= 9, "{} folders", found.len());
+    assert!(found.len() >= 10, "{} folders", found.len());
     found
 }
 

@@ -3,6 +3,7 @@
 
 use atlascope::atlas::Relaxation;
 use atlascope::network::onnx::{Source, load};
+use atlascope::network::ops::MaxPool;
 use atlascope::network::{Channels, Compute, InputSpec, Network, NodeId, Op, Resize};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
@@ -48,7 +49,8 @@ pub(crate) struct Report {
     pub(crate) n_taps: usize,
     pub(crate) worst: Worst,
     pub(crate) logits: f32,
-    /// Values behind a ReLU that are 0 in one of the two only. Each moves the gradient by a jump, not by a rounding.
+    /// Choices that differ: values behind a ReLU that are 0 in one of the two only, windows of a max pool with another
+    /// winner. Each moves the gradient by a jump, not by a rounding.
     pub(crate) kinks: usize,
     /// Gradient of the weighted logits to the image, where it was recorded.
     pub(crate) gradient: Option<f32>,
@@ -164,9 +166,20 @@ impl Case {
             report.n_compared += 1;
             report.n_taps += usize::from(network.extent(id).map_size().is_some());
             let found = flat(value);
-            if matches!(network.graph.node(id).op, Op::Relu) {
+            let node = network.graph.node(id);
+            if matches!(node.op, Op::Relu) {
                 let pairs = found.iter().zip(expected);
                 report.kinks += pairs.filter(|(a, b)| (**a > 0.0) != (**b > 0.0)).count();
+            }
+            let source = node.inputs.first().and_then(|input| {
+                let at = ids.iter().position(|id| id == input)?;
+                let name = &network.graph.node(*input).name;
+                Some((&values[at], self.expected(name, values[at].dims())?))
+            });
+            if let (Op::MaxPool(pool), Some((ours, theirs))) = (&node.op, source) {
+                let winners = [&flat(ours), theirs].map(|x| winners(pool, x, ours.dims()));
+                let pairs = winners[0].iter().zip(&winners[1]);
+                report.kinks += pairs.filter(|(a, b)| a != b).count();
             }
             let error = apart(&found, expected);
             if error > report.worst.error {
@@ -231,6 +244,28 @@ impl Case {
             }
         }
     }
+}
+
+/// The place of the largest value in each window that lies on the map.
+fn winners(pool: &MaxPool, x: &[f32], dims: &[usize]) -> Vec<usize> {
+    let (rows, cols) = (dims[2], dims[3]);
+    let along = |n: usize, axis: usize| (0..n + pool.pads[axis]).step_by(pool.stride[axis]);
+    let span = |first: usize, n: usize, axis: usize| {
+        let end = (first + pool.kernel[axis]).saturating_sub(pool.pads[axis]);
+        first.saturating_sub(pool.pads[axis])..end.min(n)
+    };
+    let mut winners = Vec::new();
+    for plane in x.chunks_exact(rows * cols) {
+        for top in along(rows, 0) {
+            for left in along(cols, 1) {
+                let places = span(top, rows, 0)
+                    .flat_map(|row| span(left, cols, 1).map(move |col| row * cols + col));
+                let best = places.max_by(|&a, &b| plane[a].total_cmp(&plane[b]).then(b.cmp(&a)));
+                winners.extend(best);
+            }
+        }
+    }
+    winners
 }
 
 fn softmax(logits: &[f32], images: usize) -> Vec<f32> {

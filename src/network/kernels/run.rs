@@ -142,7 +142,14 @@ impl Runner<'_> {
         }
         let buffers = self.plan.buffers.iter().chain(&self.plan.gradient_buffers);
         let room = GROUP / buffers.sum::<usize>().max(1);
-        let share = batch.div_ceil(rayon::current_num_threads());
+        // On a thread of the pool the others have their own work.
+        let alone = rayon::current_thread_index().is_none();
+        let threads = if alone {
+            rayon::current_num_threads()
+        } else {
+            1
+        };
+        let share = batch.div_ceil(threads);
         share.min(MOST_TOGETHER).min(room).max(1)
     }
 

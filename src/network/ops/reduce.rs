@@ -236,9 +236,25 @@ fn project(unit: &Tensor, inverse: &Tensor, t: &Tensor) -> Result<Tensor> {
 pub mod matmul {
     use super::{Result, Tensor, sum_to};
 
-    /// The product.
+    /// The product; leading axes alike or 1.
     pub fn forward(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        Ok(a.contiguous()?.broadcast_matmul(&b.contiguous()?)?)
+        let (a_dims, b_dims) = (a.dims(), b.dims());
+        let n = a_dims.len().saturating_sub(2);
+        if n <= 2 || a_dims.len() != b_dims.len() {
+            return Ok(a.contiguous()?.broadcast_matmul(&b.contiguous()?)?);
+        }
+        // Candle multiplies stacks of two axes at most.
+        let pairs = a_dims[..n].iter().zip(&b_dims[..n]);
+        let leading: Vec<usize> = pairs.map(|(&a, &b)| a.max(b)).collect();
+        let stack = |x: &Tensor| -> Result<Tensor> {
+            let [rows, cols] = [x.dim(n)?, x.dim(n + 1)?];
+            let wide = x.broadcast_as([leading.as_slice(), &[rows, cols]].concat())?;
+            let n_matrices = leading.iter().product::<usize>();
+            Ok(wide.contiguous()?.reshape((n_matrices, rows, cols))?)
+        };
+        let product = stack(a)?.matmul(&stack(b)?)?;
+        let [rows, cols] = [a_dims[n], b_dims[n + 1]];
+        Ok(product.reshape([leading.as_slice(), &[rows, cols]].concat())?)
     }
 
     /// Cotangent of the product → gradients to both factors.

@@ -30,6 +30,7 @@ CASES = [
     ("mnasnet0_5", 96), ("regnet_y_400mf", 64), ("inception_v3", 107), ("alexnet", 224), ("vgg11_bn", 64),
     ("resnet50", 64), ("resnext50_32x4d", 64), ("wide_resnet50_2", 64), ("regnet_x_400mf", 64),
     ("mobilenet_v3_large", 64), ("swin_t", 64), ("vit_b_32", 64),
+    ("swin_v2_t", 64), ("efficientnet_v2_s", 64), ("maxvit_t", 224), ("shufflenet_v2_x0_5", 64), ("densenet169", 64),
 ]
 # How each is exported: TorchScript and dynamo, several operator sets, with an open or a fixed batch (True, False).
 SCRIPT = [("script", 11, True), ("script", 13, False), ("script", 17, True)]
@@ -49,6 +50,9 @@ def randomise(model, seed):
     for name, parameter in model.named_parameters():
         if name.endswith("layer_scale"):
             parameter.data = torch.rand(parameter.shape, generator=generator) * 0.5
+        if name.startswith("heads.head"):
+            # Zero in a fresh vision transformer.
+            parameter.data = torch.randn(parameter.shape, generator=generator) * 0.05
     return model.eval()
 
 
