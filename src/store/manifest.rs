@@ -24,15 +24,15 @@ pub(super) struct Manifest {
     pub(super) truth: bool,
     pub(super) recipe: Recipe,
     pub(super) n_images: u32,
-    /// Whether the images have their styles.
-    #[serde(default)]
-    pub(super) style: bool,
     pub(super) label_names: Vec<String>,
     pub(super) label_class: Vec<Option<ClassId>>,
     pub(super) classes: Vec<Class>,
     pub(super) layers: Vec<LayerManifest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) head: Option<HeadManifest>,
+    /// Whether the images have their styles.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) style: bool,
 }
 
 /// The linear end of the network; files from before it was kept have none.
@@ -134,12 +134,12 @@ impl Manifest {
             truth: atlas.truth.is_some(),
             recipe: atlas.recipe.clone(),
             n_images: atlas.images.len() as u32,
-            style: !atlas.images.style.is_empty(),
             label_names: atlas.images.label_names.clone(),
             label_class: atlas.images.label_class.clone(),
             classes: atlas.classes.clone(),
             layers: atlas.layers.iter().map(LayerManifest::of).collect(),
             head: atlas.head.as_ref().map(HeadManifest::of),
+            style: !atlas.images.style.is_empty(),
         }
     }
 

@@ -118,19 +118,31 @@ pub enum Outcome {
 /// Fewer backgrounds than this give no verdict.
 pub const FEWEST: u32 = 4;
 
+/// Share of the feature's change from which on noise moves the class as much.
+const AS_MUCH: f32 = 0.75;
+
 impl Estimate {
     /// What follows from it alone.
     pub fn outcome(&self) -> Outcome {
         if self.n < FEWEST {
             Outcome::TooFew
         } else if self.contrast[0] > 0.0 && self.ci[0] > 0.0 {
-            match self.controls.over_noise {
-                Some([low, _]) if low <= 0.0 => Outcome::NotSpecific,
-                _ => Outcome::Used,
+            if self.noise_does_it() {
+                Outcome::NotSpecific
+            } else {
+                Outcome::Used
             }
         } else {
             Outcome::NotShown
         }
+    }
+
+    /// Whether noise in the same place moves the class as much, as far as can be told.
+    fn noise_does_it(&self) -> bool {
+        let (Some(noise), Some([low, _])) = (self.controls.noise, self.controls.over_noise) else {
+            return false;
+        };
+        low <= 0.0 && noise >= AS_MUCH * self.delta
     }
 
     /// The measured numbers in words: `Δ +2.1 logit [1.6, 2.6], controls −0.1 [−0.4, 0.2], 32 backgrounds, flips
@@ -482,6 +494,15 @@ mod tests {
             text.starts_with("not specific, noise does +1.9: Δ +2.1"),
             "{text}"
         );
+        // Not clearly more than noise, but noise does little.
+        let little = Estimate {
+            controls: Controls {
+                noise: Some(0.4),
+                ..same.controls
+            },
+            ..same
+        };
+        assert_eq!(little.outcome(), Outcome::Used);
         // What a transfer shows counts all the same.
         let tint = Estimate {
             method: Method::Colour,

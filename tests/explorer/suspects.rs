@@ -201,7 +201,7 @@ fn the_list_comes_from_a_worker_and_the_cursor_goes_along() {
     let own = state.suspects.candidates()[0].exemplars.len();
     assert!(state.about.exemplars.len() != own || state.about.exemplars[0].sample != u32::MAX);
     let before = state.cursor;
-    press(&mut state, "j");
+    press(&mut state, "k");
     assert_ne!(state.cursor, before);
 }
 
