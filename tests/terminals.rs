@@ -6,12 +6,13 @@ mod expected;
 mod real;
 mod shown;
 
-use crate::support::terminal::{Personality, Terminal};
+use crate::support::terminal::{Personality, Terminal, split};
 use atlascope::atlas::Atlas;
 use atlascope::atlas::sample::{SampleSpec, atlas};
+use atlascope::explorer::State;
 use atlascope::store;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SIZE: (u16, u16) = (160, 45);
 
@@ -50,6 +51,37 @@ fn explore(path: &Path, personality: Personality, size: (u16, u16)) -> Terminal 
     terminal.wait_for("status line", 30, |screen| screen.contains("? help"));
     terminal.wait_quiet(QUIET);
     terminal
+}
+
+/// Waits until the terminal shows what `state` would show: at least so many icons, with the mean and the largest
+/// difference of colours below `limits`.
+fn shows(terminal: &Terminal, state: &State, limits: (f64, f64), what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        terminal.wait_quiet(QUIET);
+        let found = expected::compare(state, &terminal.picture());
+        if found.icons >= 30 && found.mean < limits.0 && found.worst < limits.1 {
+            return;
+        }
+        // A busy machine may have been quiet without being done.
+        assert!(Instant::now() < deadline, "{what}: {found:?}");
+    }
+}
+
+/// Presses keys one by one; bytes of pictures and of text for each, once it is seen and nothing more comes.
+fn steps(terminal: &Terminal, keys: &str) -> Vec<(usize, usize)> {
+    let cost = |key: char| {
+        let (before, screen) = (terminal.last().1, terminal.screen());
+        terminal.send(&key.to_string());
+        // A step into the map's edge changes nothing.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while terminal.screen() == screen && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        terminal.wait_quiet(Duration::from_millis(300));
+        split(&terminal.raw()[before..])
+    };
+    keys.chars().map(cost).collect()
 }
 
 fn quit(mut terminal: Terminal) {

@@ -5,7 +5,7 @@ use super::pen::Pen;
 use super::state::State;
 use super::{pictures, placements, view};
 use crate::graphics::pace::{FENCE, Pace};
-use crate::graphics::page::Maker;
+use crate::graphics::page::{self, Maker, Veil};
 use crate::graphics::terminal::{self, Guard};
 use crate::graphics::{
     BackEnd, Capabilities, Frame, HalfCell, Picture, PictureKey, Placeholder, Protocol, Target,
@@ -19,6 +19,9 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::Instant;
+
+/// Colours of a palette that holds icons under veils, beside black and white.
+const VEILED: usize = 254;
 
 /// What a frame left to do.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,8 +57,8 @@ pub(super) struct Canvas {
     capabilities: Capabilities,
     /// What is on its way.
     pub(super) pace: Pace,
-    /// The layer whose colours the back end was told.
-    palette_of: Option<usize>,
+    /// The layer whose colours the back end was told, and what veils it knows of.
+    palette_of: Option<(usize, Vec<Veil>)>,
     /// Draws pages.
     maker: RefCell<Maker>,
 }
@@ -199,16 +202,31 @@ impl Canvas {
         self.send()
     }
 
+    /// Tells the colours of the layer's icons. What draws with one palette needs those under veils as well.
     fn tell_palette(&mut self, state: &State) {
-        if self.palette_of == Some(state.layer) {
+        let mut veils = pictures::veils(state);
+        if !veils.is_empty() && veils.iter().all(|veil| veil.per_cent > 0) {
+            // The large icon and the photographs are bare.
+            veils.push(Veil {
+                colour: state.screen.background,
+                per_cent: 0,
+            });
+        }
+        if self.palette_of.as_ref() == Some(&(state.layer, veils.clone())) {
             return;
         }
         if let Some(layer) = state.layer() {
             // The first colour stands for no icon.
             let colours = layer.palette.colours.get(1..).unwrap_or_default();
-            self.back_end.set_palette(colours);
             self.maker.get_mut().set_palette(colours);
-            self.palette_of = Some(state.layer);
+            if !self.keeps_pictures() {
+                let all = match &veils[..] {
+                    [] => colours.to_vec(),
+                    veils => page::veiled(colours, veils, VEILED),
+                };
+                self.back_end.set_palette(&all);
+            }
+            self.palette_of = Some((state.layer, veils));
         }
     }
 

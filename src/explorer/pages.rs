@@ -312,15 +312,7 @@ impl Map {
             ..*p
         };
         let sprites = placement::on_sheet(state, &sheet);
-        let veils = if state.tinting().is_some() {
-            vec![
-                state.screen.background,
-                pictures::PLUS_RGB,
-                pictures::MINUS_RGB,
-            ]
-        } else {
-            Vec::new()
-        };
+        let veils = pictures::veils(state);
         (!sprites.is_empty()).then_some(Page {
             columns,
             rows,

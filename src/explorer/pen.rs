@@ -19,7 +19,7 @@ use ratatui::text::Span;
 use std::io::{self, Write};
 
 /// So many full blocks are cheaper as spaces on their colour.
-const BLOCKS: usize = 16;
+const BLOCKS: usize = 5;
 
 /// A writer of cells.
 pub(super) struct Pen<W: Write> {

@@ -3,10 +3,10 @@
 //! A key always means the same pixels, so a tile's key is a hash of its bytes: a tile that a growing atlas
 //! replaced gets another key, one that stayed keeps it and is not sent again.
 
-use super::focus::{STRENGTHS, Shade};
+use super::focus::{Colouring, STRENGTHS, Shade};
 use super::state::State;
 use crate::atlas::{Atlas, Tile};
-use crate::graphics::page::Page;
+use crate::graphics::page::{Page, Veil};
 use crate::graphics::{Picture, PictureKey, Source};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -218,6 +218,34 @@ fn swatches(key: PictureKey) -> Picture {
         width,
         height,
     }
+}
+
+/// The veils that may lie over icons now, for palettes: steps of fading, or of tints by sign.
+pub(super) fn veils(state: &State) -> Vec<Veil> {
+    if state.tinting().is_none() {
+        return Vec::new();
+    }
+    let background = state.screen.background;
+    let both = state.shown_focus();
+    if both.is_some_and(|focus| focus.colouring == Colouring::Both) {
+        let tint = |(rgb, share): ([u8; 3], f32)| Veil {
+            colour: mixed(background, rgb, share),
+            per_cent: (100.0 * TINTED) as u8,
+        };
+        let tints = [
+            (PLUS_RGB, 0.0),
+            (PLUS_RGB, 0.5),
+            (PLUS_RGB, 1.0),
+            (MINUS_RGB, 0.5),
+            (MINUS_RGB, 1.0),
+        ];
+        return tints.map(tint).to_vec();
+    }
+    let fade = |share: f32| Veil {
+        colour: background,
+        per_cent: (100.0 * FADED * share) as u8,
+    };
+    [0.0, 0.35, 0.7, 1.0].map(fade).to_vec()
 }
 
 /// A white plus or minus on a dark disc in the upper left corner of a swatch.

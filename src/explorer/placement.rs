@@ -286,11 +286,11 @@ fn on_map(
 
 pub(super) fn cell_area(projection: &Projection, row: u32, col: u32, scale: f32) -> Area {
     let (x, y) = projection.screen_from_grid(i64::from(row), i64::from(col));
-    let shrunk = |side: u16| ((f32::from(side) * scale).round() as u16).clamp(1, side);
-    let (columns, rows) = (
-        shrunk(projection.cell_columns),
-        shrunk(projection.cell_rows),
-    );
+    // In whole rows, and as wide as those are high: a cell of one row keeps its shape.
+    let whole = projection.cell_rows;
+    let rows = ((f32::from(whole) * scale).round() as u16).clamp(1, whole);
+    let columns = (rows * projection.cell_columns + whole / 2) / whole.max(1);
+    let columns = columns.clamp(1, projection.cell_columns.max(1));
     Area {
         x: x + i64::from((projection.cell_columns - columns) / 2),
         y: y + i64::from((projection.cell_rows - rows) / 2),

@@ -25,8 +25,43 @@ pub struct Page {
     pub cell_pixels: (u16, u16),
     /// Targets are relative to the sheet and lie on it.
     pub sprites: Vec<Placement>,
-    /// The veils that may lie over the icons, from the fewest colours: none, fading towards a colour, tints.
-    pub veils: Vec<[u8; 3]>,
+    /// The veils that may lie over the icons; empty where icons are bare.
+    pub veils: Vec<Veil>,
+}
+
+/// A colour that lies over icons, which need colours of their own then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Veil {
+    /// sRGB.
+    pub colour: [u8; 3],
+    /// How much of it covers the icon.
+    pub per_cent: u8,
+}
+
+/// At most `most` colours of icons of these `colours` under `veils`: half of them for bare icons, if those are among
+/// the veils (0 per cent), which are looked at most.
+pub fn veiled(colours: &[[u8; 3]], veils: &[Veil], most: usize) -> Vec<[u8; 3]> {
+    let bare = veils.iter().any(|veil| veil.per_cent == 0);
+    let others = veils.iter().filter(|veil| veil.per_cent > 0);
+    let n = others.clone().count();
+    let first = match (bare, n) {
+        (true, 0) => most,
+        (true, _) => most / 2,
+        (false, _) => 0,
+    };
+    let mut all = Vec::new();
+    if first > 0 {
+        all.extend_from_slice(Palette::new(colours, first).colours());
+    }
+    if let Some(each) = (most - all.len()).checked_div(n) {
+        let few = Palette::new(colours, each);
+        for veil in others {
+            let share = f32::from(veil.per_cent) / 100.0;
+            let under = few.colours().iter();
+            all.extend(under.map(|&colour| mixed(colour, veil.colour, share)));
+        }
+    }
+    all
 }
 
 impl Page {
@@ -71,7 +106,7 @@ pub struct Maker {
     decoded: decode::Cache,
     colours: Vec<[u8; 3]>,
     plain: Option<Palette>,
-    veiled: Option<(Vec<[u8; 3]>, Palette)>,
+    veiled: Option<(Vec<Veil>, Palette)>,
 }
 
 impl Default for Maker {
@@ -134,30 +169,15 @@ impl Maker {
         })
     }
 
-    fn palette(&mut self, veils: &[[u8; 3]]) -> &Palette {
+    fn palette(&mut self, veils: &[Veil]) -> &Palette {
         let colours = &self.colours;
-        if veils.is_empty() {
-            return self
-                .plain
-                .get_or_insert_with(|| Palette::new(colours, COLOURS));
-        }
-        if self.veiled.as_ref().is_none_or(|(of, _)| of != veils) {
-            let few = Palette::new(colours, COLOURS / (2 * veils.len() + 1));
-            let mut all = few.colours().to_vec();
-            for &veil in veils {
-                for share in [0.45, 0.75] {
-                    all.extend(
-                        few.colours()
-                            .iter()
-                            .map(|&colour| mixed(colour, veil, share)),
-                    );
-                }
-            }
-            self.veiled = Some((veils.to_vec(), Palette::new(&all, COLOURS)));
+        if !veils.is_empty() && self.veiled.as_ref().is_none_or(|(of, _)| of != veils) {
+            let palette = Palette::new(&veiled(colours, veils, COLOURS - 2), COLOURS);
+            self.veiled = Some((veils.to_vec(), palette));
         }
         match &self.veiled {
-            Some((_, palette)) => palette,
-            None => self
+            Some((_, palette)) if !veils.is_empty() => palette,
+            _ => self
                 .plain
                 .get_or_insert_with(|| Palette::new(colours, COLOURS)),
         }

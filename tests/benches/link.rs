@@ -538,8 +538,14 @@ fn idle(atlases: &Atlases) {
 }
 
 fn memory(atlases: &Atlases) {
+    for n_samples in [22_000, 150_000] {
+        memory_of(atlases, n_samples);
+    }
+}
+
+fn memory_of(atlases: &Atlases, n_samples: usize) {
     let spec = SampleSpec {
-        n_samples: 150_000,
+        n_samples,
         n_images: 12_000,
         grids: vec![20, 40, 80, 160],
         min_samples: 1,

@@ -6,6 +6,7 @@ use atlascope::atlas::sample::{SampleSpec, atlas};
 use atlascope::explorer::column::Column;
 use atlascope::explorer::photographs::reduced;
 use atlascope::explorer::session::Session;
+use atlascope::explorer::state::Overlay;
 use atlascope::explorer::suspects::{Head, Which};
 use atlascope::explorer::worker::{
     Answer, Desk, Examined, Examiner, Finding, Outcome, Services, Shot, Task, Tell, Work,
@@ -318,9 +319,52 @@ fn columns_are_explained_and_colour_the_map() {
     assert!(state.column.as_ref().unwrap().low);
     press(&mut state, "C");
     assert!(state.column.is_none());
+    // A column of words colours by the score.
     state.suspects.head = 1;
     press(&mut state, "C");
-    assert!(state.notice.as_ref().unwrap().contains("no number"));
+    let shown = state.column.clone().unwrap();
+    assert_eq!(shown.kind, Column::Suspect(Head::Score));
+}
+
+/// Where the list leaves no room for them, the pictures before and after have the whole screen.
+#[test]
+fn pictures_before_and_after_are_shown_large() {
+    for (columns, rows) in [(80, 24), (160, 45), (20, 5), (1, 1)] {
+        let mut state = listed(columns, rows, Protocol::Kitty);
+        press(&mut state, "b");
+        let notice = state.notice.clone().unwrap();
+        assert!(notice.contains("no pictures yet"), "{notice}");
+        test(&mut state);
+        press(&mut state, "b");
+        assert_eq!(state.overlay, Some(Overlay::Shots { selected: 0 }));
+        let shown = |state: &State| -> Vec<_> {
+            let all = placements(state).into_iter();
+            all.map(|p| (p.picture, p.target)).collect()
+        };
+        let shots = state.suspects.shots().to_vec();
+        let first = shown(&state);
+        let screen = text(&state);
+        if rows >= 24 {
+            let [(before, left), (after, right)] = first[..] else {
+                panic!("{first:?}")
+            };
+            assert_eq!((before, after), (shots[0].before.key, shots[0].after.key));
+            // As high as the screen allows, side by side, square in pixels.
+            assert!(left.rows >= rows - 8 && left.columns == 2 * left.rows);
+            assert!(left.column + left.columns <= right.column);
+            assert!(
+                screen.contains("= 0.03") && screen.contains("= 0.71"),
+                "{screen}"
+            );
+        }
+        press(&mut state, "ll");
+        assert_eq!(state.overlay, Some(Overlay::Shots { selected: 1 }));
+        press(&mut state, "h<Esc>");
+        assert!(state.overlay.is_none() && state.suspects.open);
+    }
+    let mut state = listed(80, 24, Protocol::None);
+    press(&mut state, "b");
+    assert!(state.notice.as_ref().unwrap().contains("no pictures"));
 }
 
 #[test]

@@ -258,3 +258,64 @@ fn layers_stand_in_a_strip_tinted_by_the_class() {
     one.layers.truncate(1);
     assert!(!show(one, screen(160, 45, Protocol::Kitty)).has_strip());
 }
+
+/// Over an empty square the pane stays what it was, and says so: on a slow line it would be sent twice.
+#[test]
+fn the_side_pane_stays_over_empty_squares() {
+    let mut state = opened(160, 45, Protocol::Kitty);
+    let level = state.level().unwrap().clone();
+    // A cell with an empty square to its right.
+    let cell = level
+        .cells
+        .iter()
+        .find(|c| c.col + 1 < level.grid && level.cell_at(c.row, c.col + 1).is_none())
+        .unwrap();
+    let go = format!("@{},{}<Enter>", cell.row, cell.col);
+    press(&mut state, &go);
+    let (before, pictures) = (state.about.clone(), beside(&state));
+    press(&mut state, "l");
+    assert!(state.cell().is_none());
+    assert_eq!(state.about, before);
+    assert_eq!(beside(&state), pictures);
+    let shown = text(&state);
+    let still = format!("empty; this is still row {}, column {}", cell.row, cell.col);
+    assert!(shown.contains(&still), "{shown}");
+    // What is asked of the cell under the cursor is still asked of an empty one.
+    press(&mut state, "p");
+    assert!(state.overlay.is_none());
+    assert!(state.notice.as_ref().unwrap().contains("no activation"));
+    // On another grid the pane is about another cell.
+    press(&mut state, "zg");
+    assert!(state.cell().is_some() && !text(&state).contains("this is still"));
+}
+
+/// What stands right of the map.
+fn beside(state: &atlascope::explorer::State) -> Vec<atlascope::graphics::Placement> {
+    let from = state.panes().side.unwrap().area.x;
+    let all = placements(state).into_iter();
+    all.filter(|p| p.target.column >= from).collect()
+}
+
+/// Icons that shrink with their density keep their shape, in rows of any height.
+#[test]
+fn shrunk_icons_stay_square() {
+    for (columns, rows) in [(80, 24), (160, 45), (300, 80)] {
+        let mut state = opened(columns, rows, Protocol::Kitty);
+        press(&mut state, "d((((");
+        let icons = placements(&state).into_iter();
+        let icons = icons.filter(|p| (1 << 24..2 << 24).contains(&p.id));
+        let mut n = 0;
+        for icon in icons.filter(|icon| {
+            let pane = state.panes().map;
+            icon.target.column > pane.x
+                && icon.target.row > pane.y
+                && icon.target.column + icon.target.columns < pane.right()
+                && icon.target.row + icon.target.rows < pane.bottom()
+        }) {
+            // A character is 8 × 16 pixels.
+            assert_eq!(icon.target.columns, 2 * icon.target.rows, "{icon:?}");
+            n += 1;
+        }
+        assert!(n > 5, "{n}");
+    }
+}

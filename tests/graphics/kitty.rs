@@ -211,6 +211,36 @@ fn least_recently_shown_pictures_are_freed_within_the_limit() {
     }
 }
 
+/// The limit that the program has: a long walk over pages of 256 × 1024 pixels, a dozen in view.
+#[test]
+fn a_long_walk_stays_below_two_hundred_megabytes() {
+    let mut png = std::io::Cursor::new(Vec::new());
+    let black = image::GrayImage::new(256, 1024);
+    black.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png: std::sync::Arc<[u8]> = png.into_inner().into();
+    let one = |key: u64| Picture {
+        key: PictureKey(key),
+        png: png.clone(),
+        width: 256,
+        height: 1024,
+    };
+    let pictures: Vec<Picture> = (0..260).map(one).collect();
+    let place = |i: usize| whole(i as u32, &pictures[i], at(4 * (i % 12) as u16, 0, 4, 8));
+    let mut rig = Rig::new(options(), pictures.clone());
+    for start in 0..=248 {
+        let view: Vec<Placement> = (start..start + 12).map(place).collect();
+        let frame = rig.frame(&view, PLENTY);
+        assert!(!frame.pending);
+    }
+    let limit = options().decoded_limit;
+    assert_eq!(limit, 200 << 20);
+    // Each is a mebibyte: the limit is reached and never passed, and what was dropped was freed.
+    assert_eq!(rig.model.peak, limit);
+    assert_eq!(rig.painter.decoded(), limit);
+    assert_eq!(rig.model.pictures.len(), 200);
+    assert_eq!(rig.model.uploads, 260);
+}
+
 #[test]
 fn more_in_view_than_fits_shows_the_first_and_stays_quiet() {
     let pictures = squares(5, 32);

@@ -250,13 +250,11 @@ fn sort(state: &mut State) {
     });
 }
 
-/// Colours the map by the chosen column: high values, low values, no more.
+/// Colours the map by the chosen column (by the score where that is no number): high values, low values, no more.
 fn colour(state: &mut State) {
-    let head = state.suspects.chosen();
-    if !Head::numbers().any(|number| number == head) {
-        state.notice = Some(format!("{} is no number to colour by", head.title()));
-        return;
-    }
+    let chosen = state.suspects.chosen();
+    let numeric = Head::numbers().any(|number| number == chosen);
+    let head = if numeric { chosen } else { Head::Score };
     let kind = Column::Suspect(head);
     match state
         .column

@@ -135,11 +135,11 @@ fn reduced(mut all: Vec<([u8; 3], u32)>, most: usize) -> Vec<[u8; 3]> {
         neighbours.swap_remove(gone);
         // Whoever was nearest to the one that went looks again; the last entry has its place now.
         let last = all.len();
-        for at in 0..all.len() {
-            if neighbours[at].1 == gone {
-                neighbours[at] = nearest_to(&all, at);
-            } else if neighbours[at].1 == last {
-                neighbours[at].1 = gone;
+        for (at, neighbour) in neighbours.iter_mut().enumerate() {
+            if neighbour.1 == gone {
+                *neighbour = nearest_to(&all, at);
+            } else if neighbour.1 == last {
+                neighbour.1 = gone;
             }
         }
     }
