@@ -198,6 +198,58 @@ mod tests {
         close(&wider[..32], &[[0.0; 16], [200.0; 16]].concat());
     }
 
+    /// A filter's weights of `from` pixels for pixel `idx` of 4, widened where the picture shrinks.
+    fn weights(filter: Filter, from: usize, idx: usize) -> Vec<f64> {
+        let scale = from as f64 / 4.0;
+        let (wide, centre) = (scale.max(1.0), (idx as f64 + 0.5) * scale);
+        let at = |x: f64| match filter {
+            Filter::Bilinear => (1.0 - x).max(0.0),
+            // a = −1/2: (a + 2) x³ − (a + 3) x² + 1, then a (x³ − 5 x² + 8 x − 4).
+            Filter::Bicubic if x < 1.0 => 1.5 * x.powi(3) - 2.5 * x * x + 1.0,
+            Filter::Bicubic if x < 2.0 => -0.5 * (x.powi(3) - 5.0 * x * x + 8.0 * x - 4.0),
+            Filter::Bicubic => 0.0,
+        };
+        let all: Vec<f64> = (0..from)
+            .map(|k| at(((k as f64 + 0.5 - centre) / wide).abs()))
+            .collect();
+        let sum: f64 = all.iter().sum();
+        all.iter().map(|weight| weight / sum).collect()
+    }
+
+    #[test]
+    fn both_filters_are_their_definitions() {
+        for filter in [Filter::Bilinear, Filter::Bicubic] {
+            for (width, height) in [(11u32, 9u32), (3, 2)] {
+                let value = |x: u32, y: u32| (60 + (x * 47 + y * 89) % 130) as u8;
+                let picture = RgbImage::from_fn(width, height, |x, y| {
+                    image::Rgb([value(x, y), value(y, x), 90])
+                });
+                let spec = InputSpec {
+                    filter,
+                    mean: [0.0; 3],
+                    scale: [1.0; 3],
+                    ..spec(Resize::Warp, Channels::Rgb)
+                };
+                let found = spec.preprocess(&picture).unwrap();
+                for (idx, found) in found[..16].iter().enumerate() {
+                    let down = weights(filter, height as usize, idx / 4);
+                    let along = weights(filter, width as usize, idx % 4);
+                    let mut expected = 0.0;
+                    for (y, down) in (0..).zip(&down) {
+                        for (x, along) in (0..).zip(&along) {
+                            expected += down * along * f64::from(value(x, y));
+                        }
+                    }
+                    let error = (f64::from(*found) - expected).abs();
+                    assert!(
+                        error < 1.6,
+                        "{filter:?} {width} × {height}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_picture_is_an_error() {
         let spec = spec(Resize::Crop { via: 6 }, Channels::Rgb);

@@ -2,6 +2,7 @@
 //! get readable names, and the ends of its blocks are found.
 
 mod blocks;
+mod grids;
 mod patterns;
 
 use super::{Extent, Graph, NodeId, Op, Result};
@@ -18,6 +19,9 @@ pub(super) fn tidy(graph: Graph, last: NodeId, size: (usize, usize)) -> Result<(
         }
         (graph, last) = pruned(graph, last);
     }
+    let extents = graph.extents(size)?;
+    let cuts = blocks::cuts(&graph);
+    (graph, last) = grids::as_maps(graph, &extents, &cuts, last);
     let extents = graph.extents(size)?;
     blocks::mark_ends(&mut graph, &extents, last);
     blocks::name(&mut graph);

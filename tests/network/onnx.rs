@@ -13,7 +13,7 @@ fn folders() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root).unwrap();
     let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     found.sort();
-    assert!(found.len() >= 10, "{} folders", found.len());
+    assert!(found.len() >= 11, "{} folders", found.len());
     found
 }
 
@@ -31,13 +31,33 @@ fn files_compute_what_onnxruntime_does() {
             let network = case.network(compute).unwrap();
             let report = case.compare(&network);
             let at = format!("{name} {compute:?}: {report:?}");
-            assert!(report.n_compared >= 7 && report.n_taps >= 2, "{at}");
+            assert!(report.n_compared >= 7 && network.taps().len() >= 2, "{at}");
             assert!(report.worst.error < 1e-4, "{at}");
             assert!(report.logits < 1e-4, "{at}");
             assert!(report.gradient.is_none_or(|error| error < 1e-3), "{at}");
             assert!(report.adjoint < 1e-4, "{at}");
             assert!(report.attribution.error < 1e-3, "{at}");
         }
+    }
+}
+
+/// Values that lie rows × columns × channels have layers where branches join, which hold the same channel by channel.
+#[test]
+fn token_grids_have_layers() {
+    let folder = folders().into_iter().find(|folder| name(folder) == "grids");
+    let case = Case::open(&folder.unwrap());
+    let network = case.network(Compute::Auto).unwrap();
+    let mut layers = network.layers();
+    layers.retain(|layer| layer.name.ends_with("~map"));
+    let sizes: Vec<_> = layers.iter().map(|l| (l.depth, l.map_size)).collect();
+    assert_eq!(sizes, [(4, (6, 6)), (8, (3, 3))], "{layers:?}");
+    for layer in layers {
+        let grid = layer.name.strip_suffix("~map").unwrap();
+        let grid = network.graph.find(grid).unwrap();
+        let found = network.forward(&case.images, &[layer.id, grid]).unwrap();
+        let turned = found[1].permute([0, 3, 1, 2]).unwrap();
+        assert_eq!(values(&found[0]), values(&turned), "{}", layer.name);
+        assert!(values(&turned).iter().any(|value| value.abs() > 0.1));
     }
 }
 

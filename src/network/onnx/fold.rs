@@ -4,6 +4,7 @@
 //! be right.
 
 mod elementwise;
+mod product;
 mod scatter;
 mod shapes;
 
@@ -20,6 +21,9 @@ pub(super) type Folded = std::result::Result<Option<Vec<Array>>, String>;
 pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>], opset: i64) -> Folded {
     if let Some(found) = elementwise::fold(node, inputs)? {
         return Ok(Some(vec![found]));
+    }
+    if let Some(found) = product::fold(node, inputs)? {
+        return Ok(Some(found));
     }
     if let Some(found) = scatter::fold(node, inputs)? {
         return Ok(Some(found));

@@ -45,7 +45,7 @@ pub(super) fn mark_ends(graph: &mut Graph, extents: &[Extent], last: NodeId) {
 }
 
 /// True for the nodes that no edge goes past.
-fn cuts(graph: &Graph) -> Vec<bool> {
+pub(super) fn cuts(graph: &Graph) -> Vec<bool> {
     let n = graph.nodes.len();
     let mut furthest = vec![0; n];
     for (idx, node) in graph.nodes.iter().enumerate() {
@@ -68,6 +68,11 @@ fn is_joint(graph: &Graph, extents: &[Extent], idx: usize) -> bool {
     let node = &graph.nodes[idx];
     let size = extents[idx].map_size();
     let alike = |input: &NodeId| extents[input.0].map_size() == size;
+    let of_sum = |input: &NodeId| matches!(graph.nodes[input.0].op, Op::Binary(Binary::Add));
+    // A token grid's branches joined before it became a map.
+    if matches!(node.op, Op::Transpose(_)) && size.is_some() {
+        return node.inputs.iter().all(of_sum);
+    }
     size.is_some()
         && node.inputs.len() > 1
         && matches!(node.op, Op::Concat | Op::Binary(Binary::Add))

@@ -277,8 +277,14 @@ fn joined(import: &mut Import<'_>, parts: &[Tap], axis: usize) -> Why<Tap> {
         return Ok(first.clone());
     }
     // Our own concatenation is along the first axis: others are brought there and back.
-    let mut order: Vec<usize> = (0..=first.inner().len()).collect();
-    order.swap(1, axis);
+    // The others keep their order, so that rows and columns stay known as such.
+    let rank = first.inner().len() + 1;
+    let others = (1..rank).filter(|&at| at != axis);
+    let order: Vec<usize> = [0, axis].into_iter().chain(others).collect();
+    let mut back = vec![0; rank];
+    for (to, &from) in order.iter().enumerate() {
+        back[from] = to;
+    }
     let mut moved = Vec::new();
     for part in parts {
         moved.push(if axis == 1 {
@@ -292,7 +298,7 @@ fn joined(import: &mut Import<'_>, parts: &[Tap], axis: usize) -> Why<Tap> {
     if axis == 1 {
         Ok(y)
     } else {
-        import.led(Op::Transpose(order), &y)
+        import.led(Op::Transpose(back), &y)
     }
 }
 
