@@ -267,7 +267,7 @@ fn assemble(manifest: Manifest, mut entries: Entries<'_>) -> Result<Atlas, Error
         style: if manifest.style {
             entries.table("images", "style")?
         } else {
-            Array2::zeros((0, 0))
+            Array2::from_elem((0, 0), half::f16::ZERO)
         },
     };
     let truth: Option<Truth> = if manifest.truth {
