@@ -19,7 +19,7 @@ mod style;
 pub use columns::{COLUMNS, Column, column};
 pub use members::Evidence;
 
-use crate::atlas::{Atlas, ClassId};
+use crate::atlas::{Atlas, Cell, ClassId, Level};
 use cells::Tested;
 use columns::Id;
 use context::Context;
@@ -90,6 +90,17 @@ pub struct Place {
     pub row: u32,
     /// Column of the cell.
     pub col: u32,
+}
+
+impl Place {
+    /// The place of a cell of `level`.
+    pub fn of(level: &Level, cell: &Cell) -> Self {
+        Self {
+            grid: level.grid,
+            row: cell.row,
+            col: cell.col,
+        }
+    }
 }
 
 /// Something to look at: a feature and the class that it may be a shortcut to.

@@ -183,11 +183,7 @@ impl<'a> Search<'a> {
                 layer: self.features.layer,
                 class: self.class as ClassId,
                 other: None,
-                cell: Place {
-                    grid: level.grid,
-                    row: place.row,
-                    col: place.col,
-                },
+                cell: Place::of(level, place),
                 component: self.features.head.map(|_| feature),
                 score: 0.0,
                 exemplars: chosen.iter().map(exemplar).collect(),

@@ -105,11 +105,7 @@ fn candidate(
         layer: features.layer,
         class: class as ClassId,
         other: Some(other as ClassId),
-        cell: Place {
-            grid: level.grid,
-            row: place.row,
-            col: place.col,
-        },
+        cell: Place::of(level, place),
         component: None,
         score,
         scores,

@@ -208,11 +208,7 @@ impl<'a> Search<'a> {
                 layer: self.features.layer,
                 class: self.class as ClassId,
                 other: None,
-                cell: Place {
-                    grid: level.grid,
-                    row: cell.row,
-                    col: cell.col,
-                },
+                cell: Place::of(level, cell),
                 component: Some(number as u16),
                 score: 0.0,
                 scores,

@@ -228,18 +228,16 @@ fn an_ablation_takes_out_what_exceeds_the_mean() {
     assert_eq!((estimate.outcome(), estimate.n), (Outcome::Used, 4));
 }
 
-/// A claim that rests on a transfer is tested again from the photographs that it names.
-#[test]
-fn a_transfer_is_tested_again() {
-    let root = tempfile::tempdir().unwrap();
-    folder(root.path(), 24);
+/// Half of the reds in a new folder have a blue cast: those with it and those without.
+fn blue_cast(root: &Path) -> (Lab, Transfer) {
+    folder(root, 24);
     for idx in 0..8 {
-        let path = root.path().join(format!("red/{idx:02}.png"));
+        let path = root.join(format!("red/{idx:02}.png"));
         let mut image = image::open(&path).unwrap().to_rgb8();
         image.pixels_mut().for_each(|pixel| pixel.0[2] += 60);
         image.save(&path).unwrap();
     }
-    let mut lab = lab(root.path());
+    let lab = lab(root);
     let reds = lab.album().of_class(0);
     let groups = Transfer {
         target: 2,
@@ -249,6 +247,14 @@ fn a_transfer_is_tested_again() {
         n: 12,
         early: false,
     };
+    (lab, groups)
+}
+
+/// A claim that rests on a transfer is tested again from the photographs that it names.
+#[test]
+fn a_transfer_is_tested_again() {
+    let root = tempfile::tempdir().unwrap();
+    let (mut lab, groups) = blue_cast(root.path());
     let before = transfer::transfer(&mut lab, &groups, Method::Colour, &mut go_on).unwrap();
     let paths = |images: &[u32]| -> Vec<Value> {
         images
@@ -327,23 +333,7 @@ fn noise_is_weighed() {
 #[test]
 fn a_cast_is_transferred() {
     let root = tempfile::tempdir().unwrap();
-    folder(root.path(), 24);
-    for idx in 0..8 {
-        let path = root.path().join(format!("red/{idx:02}.png"));
-        let mut image = image::open(&path).unwrap().to_rgb8();
-        image.pixels_mut().for_each(|pixel| pixel.0[2] += 60);
-        image.save(&path).unwrap();
-    }
-    let mut lab = lab(root.path());
-    let reds = lab.album().of_class(0);
-    let groups = Transfer {
-        target: 2,
-        avoid: vec![2],
-        with: reds[..8].to_vec(),
-        without: reds[8..].to_vec(),
-        n: 12,
-        early: false,
-    };
+    let (mut lab, groups) = blue_cast(root.path());
     for method in [Method::Colour, Method::Difference] {
         let estimate = transfer::transfer(&mut lab, &groups, method, &mut go_on).unwrap();
         // 60 of 255 more blue and a little less red.
@@ -355,7 +345,7 @@ fn a_cast_is_transferred() {
         assert_eq!(estimate.outcome(), Outcome::Used, "{estimate:?}");
     }
     let few = Transfer {
-        with: reds[..2].to_vec(),
+        with: groups.with[..2].to_vec(),
         ..groups
     };
     let error = transfer::transfer(&mut lab, &few, Method::Colour, &mut go_on).unwrap_err();
