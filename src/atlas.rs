@@ -26,7 +26,7 @@ pub use level::{Cell, Level};
 pub use quantized::Quantized;
 pub use recipe::{
     Attraction, AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe,
-    ObjectiveForm, Recipe, Relaxation, Source, TransformForm,
+    ObjectiveForm, Precision, Recipe, Relaxation, Source, TransformForm,
 };
 pub use truth::{Planted, PlantedKind, Truth};
 

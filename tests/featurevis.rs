@@ -1,6 +1,6 @@
 //! Icons, drawn for a toy in the network's place: what must hold whatever the network is.
 
-use atlascope::atlas::{IconRecipe, ObjectiveForm, TransformForm};
+use atlascope::atlas::{IconRecipe, ObjectiveForm, Precision, TransformForm};
 use atlascope::featurevis::transform::{Draw, Resampling};
 use atlascope::featurevis::{
     Error, Icon, Job, NetworkTap, Renderer, Tap, check_size, look, total_steps,
@@ -60,6 +60,7 @@ impl Tap for Toy {
     fn vjp(
         &self,
         images: &Tensor,
+        _: Precision,
         cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor, NetworkError>,
     ) -> Result<Tensor, NetworkError> {
         let activation = Self::channels(images)?;

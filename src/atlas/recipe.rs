@@ -145,6 +145,18 @@ pub enum TransformForm {
     Notebook,
 }
 
+/// How exactly the ascent of icons multiplies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// In 32 bits.
+    #[default]
+    Full,
+    /// What convolutions multiply is rounded to 16 bits (bfloat16) where the processor gains from it; sums are of 32
+    /// bits. Elsewhere as `Full`.
+    Half,
+}
+
 /// Feature visualisation of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct IconRecipe {
@@ -154,7 +166,8 @@ pub struct IconRecipe {
     pub steps: u32,
     /// Restarts of which the best is kept. Article: 4.
     pub attempts: u32,
-    /// Learning rate. Article: 0.05.
+    /// Learning rate of runs of about a hundred steps; shorter ones take longer steps, longer ones shorter steps.
+    /// Article: 0.05.
     pub learning_rate: f32,
     /// The objective's form.
     pub objective: ObjectiveForm,
@@ -171,6 +184,9 @@ pub struct IconRecipe {
     /// Power with which the spectrum's amplitude falls with frequency. lucid: 1. More gives smoother icons.
     #[serde(default = "one")]
     pub decay: f32,
+    /// Precision of the ascent's products; scores are always computed in full.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// The value of several numbers in recipes from before they could be chosen.
@@ -234,6 +250,7 @@ impl Default for IconRecipe {
             min_samples: 3,
             boundary_penalty: 0.0,
             decay: 1.0,
+            precision: Precision::Half,
         }
     }
 }

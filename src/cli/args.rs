@@ -282,6 +282,9 @@ pub(super) struct IconArgs {
     /// Do not whiten directions (the article: mixed3a and mixed3b)
     #[arg(long)]
     pub(super) no_whiten: bool,
+    /// How exactly the ascent multiplies: half rounds to 16 bits where the processor gains from it, scores stay exact
+    #[arg(long, value_enum, default_value = "half")]
+    pub(super) precision: PrecisionArg,
     /// Random transforms on the way into the network
     #[arg(long, value_enum)]
     pub(super) transforms: Option<TransformArg>,
@@ -298,6 +301,15 @@ pub(super) enum ObjectiveArg {
     Lucid,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PrecisionArg {
+    /// 32 bits
+    Full,
+    /// 16-bit products (bfloat16) with 32-bit sums
+    Half,
+}
+
+#[cfg(feature = "build")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum TransformArg {
     /// The whole icon counts

@@ -1,12 +1,14 @@
 //! `atlascope build`: the whole pipeline from a command line.
 
-use super::args::{BuildArgs, Keep, Metric, ObjectiveArg, RelaxationArg, TransformArg};
+use super::args::{
+    BuildArgs, Keep, Metric, ObjectiveArg, PrecisionArg, RelaxationArg, TransformArg,
+};
 use super::interrupt::Interrupt;
 use super::progress::Report;
 use super::{Failure, classes, networks, output};
 use crate::atlas::{
     AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe, ObjectiveForm,
-    Recipe, Relaxation, Source, TransformForm,
+    Precision, Recipe, Relaxation, Source, TransformForm,
 };
 use crate::images::{Folder, ImageSet, Mirrored, labels::LabelTable};
 use crate::network::{Layer, Network, NetworkError};
@@ -338,6 +340,10 @@ fn icon_recipe(args: &BuildArgs) -> IconRecipe {
         whiten: !icons.no_whiten,
         transforms: transforms.unwrap_or(default.transforms),
         min_samples: icons.min_samples,
+        precision: match icons.precision {
+            PrecisionArg::Full => Precision::Full,
+            PrecisionArg::Half => Precision::Half,
+        },
         ..default
     }
 }

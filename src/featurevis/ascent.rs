@@ -5,7 +5,7 @@ use super::objective::{Objective, boundary_penalty, centre, whiten};
 use super::param::{Adam, Param, Scratch};
 use super::rng::stream;
 use super::transform::{Draw, Resampling};
-use crate::atlas::IconRecipe;
+use crate::atlas::{IconRecipe, Precision};
 use crate::network::kernels::{Work, vectorised};
 use crate::network::{Network, NetworkError, NodeId};
 use crate::progress::{self, Interrupted, Progress};
@@ -22,11 +22,17 @@ const LEAST_SHARE: usize = 4;
 /// How often an icon that ran into NaN is started again before it is given up.
 const RESTARTS: u64 = 3;
 
-/// Adam moves each coefficient by about the rate per step, so a short run ends before the image has its contrast:
-/// with 64 steps at 0.05 the middle of mixed4d's icons spreads by .18, published ones by .20 and more. Runs
-/// shorter than about a hundred steps take steps that are longer in proportion, up to twice as long.
+/// What the learning rate is multiplied with in a run of so many steps.
+///
+/// Adam moves each coefficient by about the rate per step, so a short run ends before the image has its contrast, and a
+/// long one goes on past it: at 0.05 mixed4d's icons spread by .18 (their middle) after 64 steps, by .21 after 128 and
+/// by .28 after 512, published ones by .20. Runs shorter than about a hundred steps take steps that are longer in
+/// proportion, up to twice as long. Longer ones wander: they take shorter steps by the square root, which ends at .21
+/// after 512 steps, with the same scores.
 fn stretch(steps: u32) -> f32 {
-    (102.4 / steps.max(1) as f32).clamp(1.0, 2.0)
+    let steps = steps.max(1) as f32;
+    let (short, long): (f32, f32) = (102.4 / steps, 128.0 / steps);
+    short.clamp(1.0, 2.0) * long.sqrt().min(1.0)
 }
 
 /// What can go wrong while drawing icons.
@@ -105,10 +111,11 @@ pub trait Tap: Sync {
     fn activation(&self, images: &Tensor) -> Result<Tensor, NetworkError>;
 
     /// The gradient at the images of ⟨cotangent(activation), activation⟩, where the activation need hold no more than
-    /// the position in the [`centre`] of the layer: `[batch, depth, 1, 1]`.
+    /// the position in the [`centre`] of the layer: `[batch, depth, 1, 1]`. Products may be of the given precision.
     fn vjp(
         &self,
         images: &Tensor,
+        precision: Precision,
         cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor, NetworkError>,
     ) -> Result<Tensor, NetworkError>;
 }
@@ -345,16 +352,18 @@ impl<'a> Renderer<'a> {
     /// Gradient of each climber's score at the network's input, `[batch, 3, side, side]` flattened.
     fn gradient(&self, input: &Tensor, climbers: &[Climber]) -> Result<Vec<f32>, Error> {
         let mut failure = None;
-        let gradient = self.tap.vjp(input, &mut |activation| {
-            cotangent(activation, climbers).map_err(|error| match error {
-                Error::Network(error) => error,
-                other => {
-                    let text = other.to_string();
-                    failure = Some(other);
-                    NetworkError::BadGraph(text)
-                }
-            })
-        });
+        let gradient = self
+            .tap
+            .vjp(input, self.recipe.precision, &mut |activation| {
+                cotangent(activation, climbers).map_err(|error| match error {
+                    Error::Network(error) => error,
+                    other => {
+                        let text = other.to_string();
+                        failure = Some(other);
+                        NetworkError::BadGraph(text)
+                    }
+                })
+            });
         match (gradient, failure) {
             (_, Some(failure)) => Err(failure),
             (gradient, None) => Ok(gradient?
@@ -604,9 +613,11 @@ impl Tap for NetworkTap<'_> {
     fn vjp(
         &self,
         images: &Tensor,
+        precision: Precision,
         cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor, NetworkError>,
     ) -> Result<Tensor, NetworkError> {
         let at = |(rows, cols)| centre(rows, cols);
-        self.network.vjp_at(images, (self.node, &at), cotangent)
+        self.network
+            .vjp_at(images, (self.node, &at, precision), cotangent)
     }
 }

@@ -42,7 +42,7 @@ pub use simd::{Isa, Work, fma_loop, vectorised};
 
 pub(crate) use curve::sigmoid;
 
-use crate::atlas::Relaxation;
+use crate::atlas::{Precision, Relaxation};
 
 use super::model::of_position;
 use super::{Extent, Graph, NetworkError, NodeId, Position, Result};
@@ -210,7 +210,7 @@ impl Engine {
             gradients: true,
             at: None,
         };
-        self.vjp_of(images, (tap, ways), cotangent)
+        self.vjp_of(images, (tap, ways, Precision::Full), cotangent)
     }
 
     /// The same for the one position (row, column) of the tap's map that `at` chooses by its size: the activation is
@@ -221,7 +221,7 @@ impl Engine {
     pub fn vjp_at(
         &self,
         images: &Tensor,
-        (tap, at): (NodeId, &Position<'_>),
+        (tap, at, precision): (NodeId, &Position<'_>, Precision),
         cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
         let (_, _, rows, cols) = images.dims4()?;
@@ -243,7 +243,7 @@ impl Engine {
         let [top, left] = self.plan(0, size, &[tap], ways)?.origins[tap.0];
         let (row, col) = (row - top, col - left);
         let mut one = |part: &Tensor| of_position(part, (row, col), cotangent);
-        let (part, gradient) = self.vjp_of(images, (tap, ways), &mut one)?;
+        let (part, gradient) = self.vjp_of(images, (tap, ways, precision), &mut one)?;
         let activation = part.narrow(2, row, 1)?.narrow(3, col, 1)?.contiguous()?;
         Ok((activation, gradient))
     }
@@ -251,12 +251,13 @@ impl Engine {
     fn vjp_of(
         &self,
         images: &Tensor,
-        (tap, ways): (NodeId, Ways),
+        (tap, ways, precision): (NodeId, Ways, Precision),
         cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor>,
     ) -> Result<(Tensor, Tensor)> {
         let (planes, batch, size) = self.read(images, 0)?;
         let plan = self.plan(0, size, &[tap], ways)?;
-        let runner = self.runner(&plan, batch);
+        let mut runner = self.runner(&plan, batch);
+        runner.mode.half = precision == Precision::Half && self.isa.halves();
         let (per_image, per_tap) = (planes.len() / batch, len(&plan, tap));
         let group = runner.group(batch);
         let sources: Vec<&[f32]> = planes.chunks_exact(per_image).collect();
@@ -433,6 +434,7 @@ impl Engine {
         let mode = Mode {
             isa: self.isa,
             parallel: threads > 1 && batch < 2 * threads && !batch.is_multiple_of(threads),
+            half: false,
         };
         Runner {
             graph: &self.graph,

@@ -4,7 +4,8 @@
 //! ```text
 //! cargo bench --bench icons -- --directions D.npy [--whitening S.npy] [--peer PEER.npy] [--out SHEET.png]
 //!     [--layer mixed4d] [--steps 64] [--size 80] [--attempts 1] [--objective article|lucid] [--power 2]
-//!     [--transforms recipe|notebook] [--penalty 1] [--rate 0.05] [--seed 0] [--only 16] [--reference]
+//!     [--transforms recipe|notebook] [--penalty 1] [--rate 0.05] [--seed 0] [--precision full|half]
+//!     [--only 16] [--reference]
 //! ```
 //!
 //! `tests/benches/peers/dreamlens_icons.py` makes the directions, the whitening matrix and the peer's icons. The weights come
@@ -15,7 +16,7 @@
     reason = "a measuring program for people at a terminal"
 )]
 
-use atlascope::atlas::{IconRecipe, ObjectiveForm, TransformForm};
+use atlascope::atlas::{IconRecipe, ObjectiveForm, Precision, TransformForm};
 use atlascope::featurevis::{Icon, Job, NetworkTap, Renderer, Tap, look};
 use atlascope::network::{Compute, NetworkError, inception_v1};
 use atlascope::progress::Silent;
@@ -198,9 +199,10 @@ impl Tap for Timed<'_> {
     fn vjp(
         &self,
         images: &Tensor,
+        precision: Precision,
         cotangent: &mut dyn FnMut(&Tensor) -> Result<Tensor, NetworkError>,
     ) -> Result<Tensor, NetworkError> {
-        self.time(|| self.inner.vjp(images, cotangent))
+        self.time(|| self.inner.vjp(images, precision, cotangent))
     }
 }
 
@@ -225,6 +227,11 @@ fn recipe(args: &Args) -> IconRecipe {
         },
         boundary_penalty: args.number("--penalty", default.boundary_penalty),
         decay: args.number("--decay", default.decay),
+        precision: match args.get("--precision") {
+            Some("full") => Precision::Full,
+            Some("half") => Precision::Half,
+            _ => default.precision,
+        },
         ..default
     }
 }

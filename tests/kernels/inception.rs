@@ -1,7 +1,7 @@
 //! The real network, where its weights are at hand.
 
 use super::{assert_close, engines, max_error, noise, relative_l2, values};
-use atlascope::atlas::Relaxation;
+use atlascope::atlas::{Precision, Relaxation};
 use atlascope::network::{Compute, Network, NodeId, inception_v1};
 use candle_core::{Device, Tensor};
 
@@ -70,15 +70,48 @@ fn gradients_of_one_position_agree() {
         let tap = network.graph.find(name).unwrap();
         let images = images(batch, side);
         let expected = network
-            .vjp_at(&images, (tap, &centre), &mut { objective })
+            .vjp_at(&images, (tap, &centre, Precision::Full), &mut { objective })
             .unwrap();
         for engine in engines(&network.graph, 224) {
             let (_, found) = engine
-                .vjp_at(&images, (tap, &centre), &mut { objective })
+                .vjp_at(&images, (tap, &centre, Precision::Full), &mut { objective })
                 .unwrap();
             let error = relative_l2(&values(&found), &values(&expected));
             let isa = engine.isa();
             assert!(error < 0.02, "{isa:?} {name} {batch} × {side}: {error}");
+        }
+    }
+}
+
+/// Rounded products move activations by up to one per cent, which turns some ReLUs and pools over; an icon's gradient still
+/// points the same way. Where the processor does not multiply 16-bit floats nothing is rounded.
+#[test]
+fn gradients_in_half_precision_point_the_same_way() {
+    let Some(network) = inception() else { return };
+    let objective = |activation: &Tensor| Ok(noise(activation.dims(), 8));
+    let centre = |(rows, cols): (usize, usize)| (rows / 2, cols / 2);
+    for (name, batch, side) in [("mixed4d", 5, 80), ("mixed3a", 2, 48), ("mixed5b", 1, 71)] {
+        let tap = network.graph.find(name).unwrap();
+        let images = images(batch, side);
+        for engine in engines(&network.graph, 224) {
+            let isa = engine.isa();
+            let [(there, full), (here, half)] =
+                [Precision::Full, Precision::Half].map(|precision| {
+                    engine
+                        .vjp_at(&images, (tap, &centre, precision), &mut { objective })
+                        .unwrap()
+                });
+            let [full, half, there, here] = [full, half, there, here].map(|t| values(&t));
+            let dot = |a: &[f32], b: &[f32]| -> f64 {
+                a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum()
+            };
+            let cosine = dot(&full, &half) / (dot(&full, &full) * dot(&half, &half)).sqrt();
+            let error = relative_l2(&here, &there);
+            assert!(
+                cosine > 0.98 && error < 0.015,
+                "{isa:?} {name}: {cosine}, {error}"
+            );
+            assert_eq!(full == half, !isa.halves(), "{isa:?} {name}");
         }
     }
 }

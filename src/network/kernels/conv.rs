@@ -8,7 +8,7 @@
 
 use super::pack::{Packed, Slots};
 use super::pool::Window;
-use super::simd::{Depthwise, Isa, LANES, Start, Sweep};
+use super::simd::{Depthwise, Isa, LANES, PAIRS, Start, Sweep, halve};
 use super::winograd;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -35,6 +35,8 @@ pub(super) struct Mode {
     pub isa: Isa,
     /// Share the output blocks among threads.
     pub parallel: bool,
+    /// Multiply in half precision: only with an instruction set that can.
+    pub half: bool,
 }
 
 /// What becomes of the sums.
@@ -84,12 +86,13 @@ pub(super) fn convolve(
     finish: Finish,
     scratch: &mut Scratch,
 ) {
-    if let Some(tile) = winograd::tile(packed, at) {
+    let half = mode.half && packed.depth == LANES;
+    if let Some(tile) = winograd::tile(packed, at, half) {
         winograd::convolve(mode, (packed, tile), at, images, finish, scratch);
         return;
     }
     let mut at = *at;
-    let depth = packed.depth;
+    let depth = if half { PAIRS } else { packed.depth };
     let pointwise = packed.kernel == [1, 1] && at.stride == [1, 1];
     if pointwise && at.before == [0, 0] && at.input == at.output {
         let pixels = at.input[0] * at.input[1];
@@ -103,27 +106,46 @@ pub(super) fn convolve(
     let padded = !(fits(0) && fits(1));
     let held = if padded { need } else { at.input };
     let len = packed.in_blocks * held[0] * held[1] * depth;
-    if padded {
-        if scratch.padded.len() < images.len() * len {
-            scratch.padded.resize(images.len() * len, 0.0);
+    let Scratch {
+        padded: copies,
+        halves,
+        ..
+    } = scratch;
+    let per_image = packed.in_blocks * at.input[0] * at.input[1] * depth;
+    if half {
+        let room = grown(halves, images.len() * per_image);
+        for ((x, _), to) in images.iter().zip(room.chunks_exact_mut(per_image)) {
+            halve(mode.isa, x, to);
         }
-        for ((x, _), to) in images.iter().zip(scratch.padded.chunks_exact_mut(len)) {
-            pad(x, depth, &at, need, to);
+    }
+    // What is multiplied, before padding.
+    let plain = |idx: usize, x| {
+        if half {
+            &halves[idx * per_image..(idx + 1) * per_image]
+        } else {
+            x
+        }
+    };
+    if padded {
+        let room = grown(copies, images.len() * len);
+        let parts = images.iter().zip(room.chunks_exact_mut(len));
+        for (idx, ((x, _), to)) in parts.enumerate() {
+            pad(plain(idx, x), depth, &at, need, to);
         }
     }
     let direct = Direct {
         isa: mode.isa,
+        half,
         packed,
         at,
         held,
         finish,
     };
-    let copies = &scratch.padded;
     let source = |idx: usize, x| {
         if padded {
             &copies[idx * len..(idx + 1) * len]
         } else {
-            x
+            plain(idx, x)
         }
     };
     let (blocks, y_block) = (packed.out_blocks, at.output[0] * at.output[1] * LANES);
@@ -147,6 +169,7 @@ pub(super) fn convolve(
 /// Products in place, without transforms.
 struct Direct<'a> {
     isa: Isa,
+    half: bool,
     packed: &'a Packed,
     at: Geometry,
     /// Rows and columns of the input as it lies there, padding included.
@@ -158,7 +181,8 @@ impl Direct<'_> {
     /// The output blocks from `first` on that `y` holds.
     fn run(&self, x: &[f32], first: usize, y: &mut [f32]) {
         let (packed, at, held) = (self.packed, &self.at, self.held);
-        let (depth, y_block) = (packed.depth, at.output[0] * at.output[1] * LANES);
+        let y_block = at.output[0] * at.output[1] * LANES;
+        let depth = if self.half { PAIRS } else { packed.depth };
         let x_block = held[0] * held[1] * depth;
         let end = first + y.len() / y_block;
         for run in &packed.runs {
@@ -175,8 +199,9 @@ impl Direct<'_> {
                 col_step: at.stride[1] * depth,
                 in_blocks: run.input.len(),
                 depth,
+                half: self.half,
                 kernel: packed.kernel,
-                weights: packed.weights_of(run, &out),
+                weights: packed.weights_of(run, &out, self.half),
                 start: self.finish.start(packed, &out),
                 clamp: self.finish.clamp(),
                 size: at.output,
@@ -209,10 +234,7 @@ pub(super) fn depthwise(
         if !fits {
             // One block at a time, so that its padded copy is still in the nearest cache.
             let len = need[0] * need[1] * LANES;
-            if scratch.padded.len() < len {
-                scratch.padded.resize(len, 0.0);
-            }
-            pad(x, LANES, at, need, &mut scratch.padded[..len]);
+            pad(x, LANES, at, need, grown(&mut scratch.padded, len));
             (x, held) = (&scratch.padded[..len], need);
         }
         let start = match start {
@@ -279,12 +301,22 @@ pub(super) fn depthwise_back(
 /// Buffers that a convolution uses on the way.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
+    /// The input in half precision.
+    pub halves: Vec<f32>,
     /// The input with zeros around.
     pub padded: Vec<f32>,
     /// Phases of a gradient before they are put in their places.
     pub phases: Vec<f32>,
     /// Winograd's transformed input and products.
     pub tiles: [Vec<f32>; 2],
+}
+
+/// The first `len` floats of a buffer, which grows to hold them.
+pub(super) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
 }
 
 /// Copies the part of `x` that the windows see, with zeros around it, to `to`: `need` rows and columns per block.
@@ -501,9 +533,7 @@ impl Transposed {
         let pixels = back.output[0] * back.output[1];
         let len = self.packed.out_blocks * pixels * LANES;
         let mut phases = std::mem::take(&mut scratch.phases);
-        if phases.len() < images.len() * len {
-            phases.resize(images.len() * len, 0.0);
-        }
+        grown(&mut phases, images.len() * len);
         let parts = images.iter().zip(phases.chunks_exact_mut(len));
         let mut parts: Vec<(&[f32], &mut [f32])> = parts.map(|((g, _), to)| (*g, to)).collect();
         convolve(

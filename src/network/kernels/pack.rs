@@ -1,6 +1,6 @@
 //! How channels stand in blocks, and weights laid out for the convolution tile.
 
-use super::simd::LANES;
+use super::simd::{LANES, word};
 use super::winograd::Transformed;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -79,6 +79,8 @@ pub(super) struct Packed {
     pub kernel: [usize; 2],
     /// Output blocks by the input that they read, ascending.
     pub runs: Vec<Run>,
+    /// The weights in half precision, made when first needed.
+    pub halves: OnceLock<Vec<f32>>,
     /// The weights for Winograd's algorithm, per tile size, made when first needed.
     pub transformed: [OnceLock<Transformed>; 2],
 }
@@ -113,6 +115,7 @@ impl Packed {
             depth,
             kernel,
             runs,
+            halves: OnceLock::new(),
             transformed: Default::default(),
         }
     }
@@ -128,10 +131,26 @@ impl Packed {
         self.weights[run.start + line * LANES + output % LANES] = value;
     }
 
-    /// Weights of the output blocks `out` of one run.
-    pub(super) fn weights_of(&self, run: &Run, out: &Range<usize>) -> &[f32] {
+    /// Weights of the output blocks `out` of one run, as words of two when `half`.
+    pub(super) fn weights_of(&self, run: &Run, out: &Range<usize>, half: bool) -> &[f32] {
         let per_block = run.input.len() * self.kernel[0] * self.kernel[1] * self.depth * LANES;
         let start = run.start + (out.start - run.out.start) * per_block;
-        &self.weights[start..start + out.len() * per_block]
+        let end = start + out.len() * per_block;
+        if half {
+            let halves = self.halves.get_or_init(|| paired(&self.weights));
+            &halves[start / 2..end / 2]
+        } else {
+            &self.weights[start..end]
+        }
     }
+}
+
+/// Weights `[…][LANES in][LANES out]` in half precision: lines of two input lanes become one line of words.
+pub(super) fn paired(weights: &[f32]) -> Vec<f32> {
+    let lines = weights.chunks_exact(2 * LANES);
+    let words = lines.flat_map(|lines| {
+        let (low, high) = lines.split_at(LANES);
+        low.iter().zip(high).map(|(low, high)| word(*low, *high))
+    });
+    words.collect()
 }

@@ -14,6 +14,7 @@
 
 mod array;
 mod depthwise;
+mod halves;
 mod inside;
 mod lrn;
 #[cfg(target_arch = "aarch64")]
@@ -26,6 +27,7 @@ mod tiles;
 mod x86;
 
 pub(super) use depthwise::Depthwise;
+pub(super) use halves::{halve, word};
 pub(super) use inside::Inside;
 pub(super) use lrn::{Lrn75, LrnJob};
 pub use peak::fma_loop;
@@ -35,6 +37,9 @@ pub(super) use tiles::{InputTiles, OutputTiles};
 
 /// Lanes of a block: activations are stored `[channel block][row][column][LANES]`.
 pub(super) const LANES: usize = 16;
+
+/// Words of a block in half precision: each holds two neighbouring lanes.
+pub(super) const PAIRS: usize = LANES / 2;
 
 /// Instruction sets that the fast path knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +81,18 @@ impl Isa {
             }
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+
+    /// Whether this machine multiplies 16-bit floats in this instruction set.
+    pub fn halves(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            self == Self::Avx512 && is_x86_feature_detected!("avx512bf16")
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            false
         }
     }
 

@@ -311,6 +311,7 @@ impl Tangents<'_> {
             dilation: window.dilation,
         };
         let mode = Mode {
+            half: false,
             parallel: false,
             ..self.runner.mode
         };

@@ -9,11 +9,12 @@
 //! The transformed weights are (m + 2)² / 9 times as many, and a small map uses each only a few times, so that
 //! reading them can cost more than the products saved. [`tile`] weighs that.
 
-use super::conv::{Finish, Geometry, Mode, Scratch};
-use super::pack::Packed;
-use super::simd::{InputTiles, Isa, LANES, OutputTiles, Start, Sweep};
+use super::conv::{Finish, Geometry, Mode, Scratch, grown};
+use super::pack::{Packed, paired};
+use super::simd::{InputTiles, Isa, LANES, OutputTiles, PAIRS, Start, Sweep, halve};
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Outputs per tile and axis, by index.
 const SIDES: [usize; 2] = [2, 4];
@@ -32,10 +33,12 @@ const BLOCKS: usize = 2;
 pub(super) struct Transformed {
     /// `[element][out blocks][in blocks][LANES in][LANES out]`.
     weights: Vec<f32>,
+    /// The same in half precision, made when first needed.
+    halves: OnceLock<Vec<f32>>,
 }
 
 /// Whether, and with which tile (index into the sides 2 and 4), a convolution gains from the transforms.
-pub(super) fn tile(packed: &Packed, at: &Geometry) -> Option<usize> {
+pub(super) fn tile(packed: &Packed, at: &Geometry, half: bool) -> Option<usize> {
     let plain = packed.kernel == [3, 3]
         && packed.depth == LANES
         && at.stride == [1, 1]
@@ -47,7 +50,7 @@ pub(super) fn tile(packed: &Packed, at: &Geometry) -> Option<usize> {
     }
     let [rows, cols] = at.output;
     let (ins, outs) = (packed.in_blocks, packed.out_blocks);
-    let pairs = ins * LANES * outs;
+    let pairs = ins * if half { PAIRS } else { LANES } * outs;
     // In vector operations. Transforms cost a few per element: their additions, loads and stores.
     let direct = 9 * pairs * (rows * cols).max(USES);
     let costs = SIDES.map(|side| {
@@ -56,8 +59,8 @@ pub(super) fn tile(packed: &Packed, at: &Geometry) -> Option<usize> {
         let transforms = 6 * elements * tiles * (ins + outs);
         elements * pairs * tiles.max(USES) + transforms
     });
-    // The larger tile reads more weights and loses a digit: it must be clearly better.
-    let best = usize::from(costs[1] * 5 < costs[0] * 4);
+    // The larger tile reads more weights and loses a digit: it must be clearly better. Of 8 bits none may go.
+    let best = usize::from(!half && costs[1] * 5 < costs[0] * 4);
     (costs[best] * 10 < direct * 9).then_some(best)
 }
 
@@ -99,7 +102,18 @@ impl Transformed {
                 }
             }
         }
-        Self { weights }
+        Self {
+            weights,
+            halves: OnceLock::new(),
+        }
+    }
+
+    fn weights(&self, half: bool) -> &[f32] {
+        if half {
+            self.halves.get_or_init(|| paired(&self.weights))
+        } else {
+            &self.weights
+        }
     }
 }
 
@@ -122,22 +136,18 @@ pub(super) fn convolve(
     // At least one full tile of the product, then chunks of equal size.
     let most = (CHUNK / (elements * ins * LANES)).max(14);
     let chunk = total.div_ceil(total.div_ceil(most));
+    let weights = transformed.weights(mode.half);
     let [from, products] = &mut scratch.tiles;
+    let halves = &mut scratch.halves;
     // Threads that share the output blocks need room each.
     let at_once = if mode.parallel {
         outs.div_ceil(BLOCKS)
     } else {
         1
     };
-    let room = elements * BLOCKS.min(outs) * chunk * LANES;
-    for (buffer, len) in [
-        (&mut *from, elements * ins * chunk * LANES),
-        (&mut *products, at_once * room),
-    ] {
-        if buffer.len() < len {
-            buffer.resize(len, 0.0);
-        }
-    }
+    let share = elements * BLOCKS.min(outs) * chunk * LANES;
+    grown(from, elements * ins * chunk * LANES);
+    grown(products, at_once * share);
     let y_block = at.output[0] * at.output[1] * LANES;
     for first in (0..total).step_by(chunk) {
         let n = chunk.min(total - first);
@@ -155,11 +165,18 @@ pub(super) fn convolve(
             }
             .run(mode.isa);
         }
+        let mut from = &from[..elements * ins * n * LANES];
+        if mode.half {
+            let to = grown(halves, from.len() / 2);
+            halve(mode.isa, from, to);
+            from = to;
+        }
         let task = Chunk {
             isa: mode.isa,
+            half: mode.half,
             packed,
-            weights: &transformed.weights,
-            from: &from[..elements * ins * n * LANES],
+            weights,
+            from,
             slots: n,
             parts: &parts,
             across,
@@ -171,7 +188,7 @@ pub(super) fn convolve(
             images[0]
                 .1
                 .par_chunks_mut(BLOCKS * y_block)
-                .zip(products.par_chunks_mut(room))
+                .zip(products.par_chunks_mut(share))
                 .enumerate()
                 .for_each(|(idx, (y, products))| task.run(idx * BLOCKS, products, &mut [y]));
             continue;
@@ -225,9 +242,10 @@ fn parts(tiles: Range<usize>, per_image: usize) -> Vec<Part> {
 /// Transformed input tiles on their way out.
 struct Chunk<'a> {
     isa: Isa,
+    half: bool,
     packed: &'a Packed,
     weights: &'a [f32],
-    /// `[element][in block][slot][LANES]`.
+    /// `[element][in block][slot][LANES]`, or words of two lanes.
     from: &'a [f32],
     slots: usize,
     parts: &'a [Part],
@@ -247,17 +265,19 @@ impl Chunk<'_> {
         let out = block..block + blocks;
         let per_element = self.weights.len() / elements;
         let per_block = per_element / self.packed.out_blocks;
+        let depth = if self.half { PAIRS } else { LANES };
         for element in 0..elements {
             let start = element * per_element;
             Sweep {
-                x: &self.from[element * ins * n * LANES..(element + 1) * ins * n * LANES],
-                x_block: n * LANES,
+                x: &self.from[element * ins * n * depth..(element + 1) * ins * n * depth],
+                x_block: n * depth,
                 x_row: 0,
-                x_col: LANES,
+                x_col: depth,
                 row_step: 0,
-                col_step: LANES,
+                col_step: depth,
                 in_blocks: ins,
-                depth: LANES,
+                depth,
+                half: self.half,
                 kernel: [1, 1],
                 weights: &self.weights[start + out.start * per_block..start + out.end * per_block],
                 start: Start::Zero,

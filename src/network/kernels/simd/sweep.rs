@@ -1,7 +1,7 @@
 //! The convolution tile and the sweep over an image.
 
 use super::array::Array;
-use super::{Block, Isa, LANES};
+use super::{Block, Isa, LANES, PAIRS};
 
 /// What an output starts from before products are added.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +33,10 @@ pub(in super::super) struct Sweep<'a> {
     pub col_step: usize,
     /// Input blocks.
     pub in_blocks: usize,
-    /// Channels per input block: [`LANES`], or 1 for planar input.
+    /// Floats per pixel of an input block: [`LANES`], [`PAIRS`] for half precision, or 1 for planar input.
     pub depth: usize,
+    /// Whether input and weights hold pairs of 16-bit floats ([`super::halve`]); products are summed in 32 bits.
+    pub half: bool,
     /// Kernel rows and columns.
     pub kernel: [usize; 2],
     /// `[out blocks][in blocks][kernel rows][kernel columns][depth][LANES]`.
@@ -57,6 +59,7 @@ impl Sweep<'_> {
         let [rows, cols] = self.size;
         assert!(rows > 0 && cols > 0 && self.in_blocks > 0 && self.depth > 0);
         assert!(self.kernel[0] > 0 && self.kernel[1] > 0);
+        assert!(!self.half || self.depth == PAIRS);
         let per_block = self.in_blocks * self.kernel[0] * self.kernel[1] * self.depth * LANES;
         let out_blocks = self.weights.len() / per_block;
         assert!(out_blocks > 0 && self.weights.len() == out_blocks * per_block);
@@ -86,7 +89,9 @@ impl Sweep<'_> {
             .rev()
             .find(|&n| tiles[n - 1] >= cols.min(tiles[1.min(tiles.len() - 1)]))
             .unwrap_or(1);
-        let unit = self.depth == LANES && self.col_step == LANES && self.x_col == LANES;
+        assert!(!self.half || isa.halves());
+        let depth = if self.half { PAIRS } else { LANES };
+        let unit = self.depth == depth && self.col_step == depth && self.x_col == depth;
         let mut block = 0;
         while block < out_blocks {
             let n_blocks = wide.min(out_blocks - block);
@@ -122,12 +127,32 @@ impl Sweep<'_> {
                     };
                     // SAFETY: `check` proved that all of the tile's reads and writes lie in the slices, and
                     // `width` and `n_blocks` keep it inside the row and the blocks.
-                    unsafe { run_tile(isa, &tile, width, n_blocks, unit) };
+                    unsafe { run_tile((isa, self.half), &tile, width, n_blocks, unit) };
                     col += width;
                 }
             }
             block += n_blocks;
         }
+    }
+}
+
+/// What one word of the input times one line of weights adds to the sums.
+pub(super) trait Products<B: Block> {
+    /// Words per pixel of a full block.
+    const DEPTH: usize;
+    /// `sum` + products of `weights` with `x`, a word in all lanes.
+    unsafe fn add(weights: B::V, x: B::V, sum: B::V) -> B::V;
+}
+
+/// A word is a float.
+pub(super) struct Floats;
+
+impl<B: Block> Products<B> for Floats {
+    const DEPTH: usize = LANES;
+    #[inline(always)]
+    unsafe fn add(weights: B::V, x: B::V, sum: B::V) -> B::V {
+        // SAFETY: the caller's.
+        unsafe { B::fma(weights, x, sum) }
     }
 }
 
@@ -153,11 +178,13 @@ struct Tile {
 /// `P` pixels times `O` blocks; `UNIT` when neighbouring outputs read neighbouring full blocks, so that all
 /// offsets are constants.
 #[inline(always)]
-unsafe fn tile<B: Block, const P: usize, const O: usize, const UNIT: bool>(t: &Tile) {
+unsafe fn tile<B: Block, M: Products<B>, const P: usize, const O: usize, const UNIT: bool>(
+    t: &Tile,
+) {
     // SAFETY: the caller's.
     unsafe {
         let (depth, step, next) = if UNIT {
-            (LANES, LANES, LANES)
+            (M::DEPTH, M::DEPTH, M::DEPTH)
         } else {
             (t.depth, t.col_step, t.x_col)
         };
@@ -185,7 +212,7 @@ unsafe fn tile<B: Block, const P: usize, const O: usize, const UNIT: bool>(t: &T
                         for p in 0..P {
                             let v = B::splat(*x.add(p * step + i));
                             for o in 0..O {
-                                sums[o][p] = B::fma(w[o], v, sums[o][p]);
+                                sums[o][p] = M::add(w[o], v, sums[o][p]);
                             }
                         }
                     }
@@ -223,10 +250,17 @@ macro_rules! choose {
     };
 }
 
-unsafe fn run_tile(isa: Isa, t: &Tile, width: usize, blocks: usize, unit: bool) {
+unsafe fn run_tile((isa, half): (Isa, bool), t: &Tile, width: usize, blocks: usize, unit: bool) {
     // SAFETY: the caller's; instruction sets are available by construction.
     unsafe {
         match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 if half => choose!(tile_avx512_half, t, width, blocks, unit;
+                1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
+                2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
+                3: 1 2 3 4 5 6 7 8 9;
+                4: 1 2 3 4 5 6;
+            ),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => choose!(tile_avx512, t, width, blocks, unit;
                 1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
@@ -248,25 +282,32 @@ unsafe fn run_tile(isa: Isa, t: &Tile, width: usize, blocks: usize, unit: bool) 
 
 unsafe fn tile_portable<const P: usize, const O: usize, const UNIT: bool>(t: &Tile) {
     // SAFETY: the caller's.
-    unsafe { tile::<Array, P, O, UNIT>(t) }
+    unsafe { tile::<Array, Floats, P, O, UNIT>(t) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
 unsafe fn tile_avx512<const P: usize, const O: usize, const UNIT: bool>(t: &Tile) {
     // SAFETY: the caller's.
-    unsafe { tile::<super::x86::Wide, P, O, UNIT>(t) }
+    unsafe { tile::<super::x86::Wide, Floats, P, O, UNIT>(t) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")]
+unsafe fn tile_avx512_half<const P: usize, const O: usize, const UNIT: bool>(t: &Tile) {
+    // SAFETY: the caller's.
+    unsafe { tile::<super::x86::Wide, super::x86::Halves, P, O, UNIT>(t) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn tile_avx2<const P: usize, const O: usize, const UNIT: bool>(t: &Tile) {
     // SAFETY: the caller's.
-    unsafe { tile::<super::x86::Pair, P, O, UNIT>(t) }
+    unsafe { tile::<super::x86::Pair, Floats, P, O, UNIT>(t) }
 }
 
 #[cfg(target_arch = "aarch64")]
 unsafe fn tile_neon<const P: usize, const O: usize, const UNIT: bool>(t: &Tile) {
     // SAFETY: the caller's.
-    unsafe { tile::<super::neon::Quad, P, O, UNIT>(t) }
+    unsafe { tile::<super::neon::Quad, Floats, P, O, UNIT>(t) }
 }
