@@ -54,15 +54,15 @@ fn it_is_large_enough_and_small_enough() {
             .iter()
             .map(|level| level.grid)
             .collect::<Vec<_>>(),
-        [10, 20]
+        [10, 20, 40]
     );
-    assert!(std::fs::metadata(path()).unwrap().len() <= 12_000_000);
+    assert!(std::fs::metadata(path()).unwrap().len() <= 20_000_000);
     assert_eq!(atlas.classes.len(), 1000);
     assert_eq!(layer.position_cells.nrows(), atlas.images.len());
     for level in &layer.levels {
         for (cell, steps) in level.cells.iter().zip(&level.icons.steps) {
             assert_eq!(
-                *steps >= 128,
+                *steps >= 512,
                 cell.n_samples >= atlas.recipe.icons.min_samples,
                 "{cell:?}"
             );

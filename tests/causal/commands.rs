@@ -578,7 +578,7 @@ fn a_cell_of_the_real_network() {
         "patch",
         atlas.to_str().unwrap(),
         "--cell",
-        "mixed4d,20,12,18",
+        "mixed4d,20,13,16",
         "--class",
         "golf ball",
         "--weights",

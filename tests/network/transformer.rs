@@ -1,13 +1,15 @@
 //! A tiny vision transformer with random weights against what PyTorch says of it in double precision
 //! (`fixtures/reference/make_vit.py`).
 
-use super::values;
+use super::{noise, values};
 use atlascope::atlas::Relaxation;
 use atlascope::network::catalogue::{self, build};
 use atlascope::network::manifest::Manifest;
 use atlascope::network::{Network, NetworkError};
 use candle_core::safetensors::load_buffer;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::dinov2::DinoVisionTransformer;
 use std::collections::HashMap;
 
 const WEIGHTS: &[u8] = include_bytes!("../../fixtures/reference/vit.safetensors");
@@ -231,4 +233,71 @@ fn without_a_head_there_are_no_classes() {
     let network = load(&bare).unwrap();
     assert!(network.logits.is_none() && network.classes.is_empty());
     assert_eq!(network.layers().len(), 3);
+}
+
+/// candle-transformers' DINOv2, written by others from the same paper, with the same weights at the only size that it
+/// knows. It takes 1e-5 for the normalisation's ε and the approximate GELU, so it agrees to three digits.
+#[test]
+fn tokens_and_logits_are_those_of_candle_transformers() {
+    const WIDTH: usize = 16;
+    const SIDE: usize = 518;
+    let mut tensors = HashMap::new();
+    let mut put = |name: &str, shape: &[usize], around: f64, by: f64| {
+        let values = noise(shape, tensors.len() as u32)
+            .affine(by, around)
+            .unwrap();
+        tensors.insert(name.to_owned(), values);
+    };
+    put("patch_embed.proj.weight", &[WIDTH, 3, 14, 14], 0.0, 0.1);
+    put("patch_embed.proj.bias", &[WIDTH], 0.0, 0.1);
+    put("cls_token", &[1, 1, WIDTH], 0.0, 1.0);
+    put("pos_embed", &[1, 37 * 37 + 1, WIDTH], 0.0, 0.5);
+    for block in ["blocks.0", "blocks.1"] {
+        let mut put = |name: &str, shape: &[usize], around, by| {
+            put(&format!("{block}.{name}"), shape, around, by);
+        };
+        for (dense, outputs, inputs) in [
+            ("attn.qkv", 3 * WIDTH, WIDTH),
+            ("attn.proj", WIDTH, WIDTH),
+            ("mlp.fc1", 4 * WIDTH, WIDTH),
+            ("mlp.fc2", WIDTH, 4 * WIDTH),
+        ] {
+            put(&format!("{dense}.weight"), &[outputs, inputs], 0.0, 0.5);
+            put(&format!("{dense}.bias"), &[outputs], 0.0, 0.2);
+        }
+        for norm in ["norm1", "norm2"] {
+            put(&format!("{norm}.weight"), &[WIDTH], 1.0, 0.2);
+            put(&format!("{norm}.bias"), &[WIDTH], 0.0, 0.2);
+        }
+        put("ls1.gamma", &[WIDTH], 0.7, 0.2);
+        put("ls2.gamma", &[WIDTH], 0.7, 0.2);
+    }
+    put("norm.weight", &[WIDTH], 1.0, 0.2);
+    put("norm.bias", &[WIDTH], 0.0, 0.2);
+    put("head.weight", &[1000, 2 * WIDTH], 0.0, 0.5);
+    put("head.bias", &[1000], 0.0, 0.2);
+
+    let device = Device::Cpu;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    candle_core::safetensors::save(&tensors, file.path()).unwrap();
+    let mut manifest = manifest();
+    manifest.input.size = SIDE;
+    let bytes = std::fs::read(file.path()).unwrap();
+    let network = build(&manifest, manifest.input, Vec::new(), &bytes, &device).unwrap();
+    let weights = VarBuilder::from_tensors(tensors, DType::F32, &device);
+    let theirs = DinoVisionTransformer::new(weights, 2, WIDTH, 2).unwrap();
+
+    let image = noise(&[1, 3, SIDE, SIDE], 77);
+    let taps = ["blocks.0", "blocks.1"].map(|name| network.layer(name).unwrap().id);
+    let maps = theirs
+        .get_intermediate_layers(&image, &[0, 1], true, false, false)
+        .unwrap();
+    for (index, found) in network.forward(&image, &taps).unwrap().iter().enumerate() {
+        let error = error(found, &maps.get(index).unwrap());
+        assert!(error < 2e-3, "block {index}: {error}");
+    }
+    let logits = network.forward(&image, &[network.logits.unwrap()]).unwrap();
+    let expected = candle_core::Module::forward(&theirs, &image).unwrap();
+    let error = error(&logits[0], &expected);
+    assert!(error < 2e-3, "logits: {error}");
 }
