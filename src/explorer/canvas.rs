@@ -13,7 +13,8 @@ use crate::graphics::{
 };
 use ratatui::Terminal;
 use ratatui::buffer::{Buffer, CellDiffOption};
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
+use ratatui::backend::Backend as _;
 use ratatui::style::{Color, Modifier, Style};
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -61,6 +62,8 @@ pub(super) struct Canvas {
     palette_of: Option<(usize, Vec<Veil>)>,
     /// Draws pages.
     maker: RefCell<Maker>,
+    /// The text of the last frame, where pictures may be drawn over it.
+    text: Option<Buffer>,
 }
 
 impl Canvas {
@@ -76,6 +79,7 @@ impl Canvas {
             pace: Pace::new(capabilities.round_trip),
             palette_of: None,
             maker: RefCell::default(),
+            text: None,
         })
     }
 
@@ -124,7 +128,7 @@ impl Canvas {
         for &target in &frame.covered {
             pen.forget(area_of(target));
         }
-        self.terminal.draw(|canvas| {
+        let drawn = self.terminal.draw(|canvas| {
             view(state, canvas);
             let buf = canvas.buffer_mut();
             paint(&frame.cells, state.screen.protocol, buf);
@@ -138,7 +142,26 @@ impl Canvas {
             }
             spell_out(&frame.placeholders, buf);
         })?;
-        self.terminal.backend_mut().write_all(bytes)
+        self.text = (!frame.covered.is_empty()).then(|| drawn.buffer.clone());
+        self.terminal.backend_mut().write_all(bytes)?;
+        self.write_text_again()
+    }
+
+    /// Writes the text that pictures were drawn over in one go with what is beside it.
+    fn write_text_again(&mut self) -> io::Result<()> {
+        let (over, Some(text)) = (self.back_end.drawn_over(), &self.text) else {
+            return Ok(());
+        };
+        let areas: Vec<Rect> = over.iter().map(|&target| area_of(target)).collect();
+        let pen = self.terminal.backend_mut();
+        areas.iter().for_each(|&area| pen.forget(area));
+        let mut places: Vec<Position> = areas.into_iter().flat_map(Rect::positions).collect();
+        places.sort_unstable_by_key(|place| (place.y, place.x));
+        let cells = places.into_iter().filter_map(|place| {
+            let cell = text.cell(place)?;
+            (cell.diff_option != CellDiffOption::Skip).then_some((place.x, place.y, cell))
+        });
+        pen.draw(cells)
     }
 
     /// Sends what was collected as one update, with a fence behind it when it is much.
@@ -170,7 +193,9 @@ impl Canvas {
         let more = self
             .back_end
             .refine(&mut bytes, self.pace.piece(Instant::now()));
-        self.write_whole(&bytes)?;
+        self.terminal.backend_mut().write_all(&bytes)?;
+        self.write_text_again()?;
+        self.send()?;
         Ok(more)
     }
 

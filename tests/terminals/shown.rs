@@ -3,7 +3,9 @@
 use super::expected::{screen, state};
 use super::{QUIET, SIZE, explore, quit, sample, shows};
 use crate::support::terminal::{Personality, Pictures};
+use atlascope::atlas::sample::SampleSpec;
 use atlascope::graphics::Protocol;
+use atlascope::store;
 
 /// Mean and largest difference that colours of fewer kinds, JPEG and per cents may make.
 fn follows(personality: Personality, protocol: Protocol, limits: (f64, f64)) {
@@ -46,6 +48,44 @@ fn half_blocks_show_the_map() {
     // 256 colours.
     let protocol = Protocol::HalfBlock { true_colour: false };
     follows(Personality::Plain, protocol, (16.0, 48.0));
+}
+
+/// Nobody told us the terminal's background: it is seen where there is no icon all the same.
+#[test]
+fn squares_without_icon_are_left_to_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sparse.atlas");
+    let made = atlascope::atlas::sample::atlas(&SampleSpec {
+        n_samples: 700,
+        ..super::spec()
+    });
+    store::write(&path, &made).unwrap();
+    let terminal = explore(&path, Personality::Mlterm, SIZE);
+    let mut keys = String::new();
+    for step in ["i+", "llllll", "jjj", "hhhkkk"] {
+        keys.push_str(step);
+        terminal.send(step);
+        let state = state(&made, screen(SIZE, (8, 16), Protocol::Sixel), &keys);
+        shows(&terminal, &state, (5.0, 16.0), &keys);
+        let picture = terminal.picture_on([255; 3]);
+        let projection = state.projection().unwrap();
+        let (rows, cols) = projection.wholly_visible();
+        let all = rows.flat_map(|row| cols.clone().map(move |col| (row, col)));
+        let empty = all.filter(|&(row, col)| state.cell_at(row, col).is_none());
+        let mut n = 0;
+        for (row, col) in empty.filter(|&place| place != state.cursor) {
+            let (x, y) = projection.screen_from_grid(i64::from(row), i64::from(col));
+            let (width, height) = (projection.cell_columns * 8, projection.cell_rows * 16);
+            for at in 0..u32::from(width) * u32::from(height) {
+                let (dx, dy) = (at % u32::from(width), at / u32::from(width));
+                let pixel = picture.get_pixel(x as u32 * 8 + dx, y as u32 * 16 + dy);
+                assert_eq!(pixel.0, [255; 3], "{keys}: row {row}, column {col}");
+            }
+            n += 1;
+        }
+        assert!(n >= 5, "{n} empty squares in view after {keys}");
+    }
+    quit(terminal);
 }
 
 /// A terminal may hold 320 MiB; we stay below 200, and what is not looked at any more goes.

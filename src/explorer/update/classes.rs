@@ -10,6 +10,7 @@ use crate::explorer::column::{Coloured, Column};
 use crate::explorer::focus::{Colouring, Focus, strongest};
 use crate::explorer::search::Purpose;
 use crate::explorer::state::{Look, State};
+use crate::explorer::view::counted;
 use std::sync::Arc;
 
 const NO_CLASS: &str = "no class chosen: / searches one";
@@ -102,10 +103,14 @@ fn next_filter(state: &mut State) {
     let (samples, cells) = view.totals();
     let strongest = view.ranked().first().copied();
     let how = match view.filter {
-        Filter::Top => "with the largest attribution",
+        Filter::Top => "that speak most for it",
         Filter::Winner => "that speak for no class more",
     };
-    state.notice = Some(format!("{samples} activations {how}, in {cells} cells"));
+    state.notice = Some(format!(
+        "{} {how}, in {}",
+        counted(samples, "activation"),
+        counted(cells, "cell")
+    ));
     // The cursor does not stay where nothing is shown.
     if !state.cell().is_some_and(|cell| state.shows(cell))
         && let Some(cell) = strongest
