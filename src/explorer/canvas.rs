@@ -9,7 +9,7 @@ use crate::graphics::page::{self, Maker, Veil};
 use crate::graphics::terminal::{self, Guard};
 use crate::graphics::{
     BackEnd, Capabilities, Frame, HalfCell, Picture, PictureKey, Placeholder, Protocol, Target,
-    back_end, halfblock,
+    back_end, halfblock, kitty,
 };
 use ratatui::Terminal;
 use ratatui::buffer::{Buffer, CellDiffOption};
@@ -260,8 +260,12 @@ impl Canvas {
         use base64::Engine as _;
         let text = base64::engine::general_purpose::STANDARD.encode(text);
         let command = format!("\x1b]52;c;{text}\x1b\\");
-        self.terminal.backend_mut().write_all(command.as_bytes())?;
-        self.send()
+        let mut bytes = command.clone().into_bytes();
+        if self.capabilities.passthrough {
+            // tmux keeps the first for itself unless it is set to share its clipboard with programs.
+            kitty::through_tmux(&mut bytes, command.as_bytes());
+        }
+        self.write_whole(&bytes)
     }
 
     /// Another back end, because the terminal is another than was thought.

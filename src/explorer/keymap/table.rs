@@ -150,7 +150,7 @@ pub const KEYS: &[Binding] = &[
     bind(Group::Zoom, Action::Fit, "fit", &["f"], "the whole map"),
     bind(Group::Zoom, Action::Centre, "centre", &["."], "bring the cursor to the middle"),
     bind(Group::Classes, Action::Search, "search", &["/"], "search a class, colour the map by it"),
-    bind(Group::Classes, Action::NextStrongest, "next-strongest", &["n"], "next strongest cell of what is coloured"),
+    bind(Group::Classes, Action::NextStrongest, "next-strongest", &["n"], "next strongest of what is coloured or located"),
     bind(Group::Classes, Action::PreviousStrongest, "previous-strongest", &["N"], "previous strongest cell"),
     bind(Group::Classes, Action::CycleColouring, "cycle-colouring", &["c"], "what supports, what opposes, both; high, low"),
     bind(Group::Classes, Action::MoreIntense, "more-intense", &[">"], "stronger colouring"),

@@ -5,6 +5,7 @@ use crate::explorer::action::{Action, Effect};
 use crate::explorer::arrangement::Arrangement;
 use crate::explorer::photos_grid;
 use crate::explorer::state::{Overlay, State};
+use crate::explorer::view::counted;
 use crate::explorer::worker::{Answer, Located, Photo, Work};
 use std::sync::Arc;
 
@@ -179,8 +180,10 @@ fn summary(state: &State, located: &Located) -> String {
     });
     let key = state.keymap.key(Action::ActivationGrid);
     format!(
-        "{name}{}: {positions} positions in {distinct} cells; {key} shows their icons",
-        seen.unwrap_or_default()
+        "{name}{}: {} in {}; {key} shows their icons",
+        seen.unwrap_or_default(),
+        counted(positions as u64, "position"),
+        counted(distinct as u64, "cell")
     )
 }
 
