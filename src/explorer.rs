@@ -39,6 +39,7 @@ pub mod session;
 pub mod state;
 pub mod strip;
 pub mod suspects;
+pub mod typed;
 pub mod update;
 pub mod view;
 pub mod worker;
@@ -53,6 +54,7 @@ pub use worker::Services;
 
 use crate::atlas::Atlas;
 use crate::graphics::Capabilities;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -105,12 +107,15 @@ pub struct Options {
     pub link: Option<link::Link>,
     /// Something to say when the explorer opens.
     pub remark: Option<String>,
+    /// What `~` stands for in typed paths.
+    pub home: Option<PathBuf>,
 }
 
 /// A state before there is an atlas.
 fn prepare(state: &mut State, options: &Options) -> Vec<Effect> {
     state.keymap = Arc::clone(&options.keymap);
     state.notice.clone_from(&options.remark);
+    state.home.clone_from(&options.home);
     Vec::new()
 }
 

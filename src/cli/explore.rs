@@ -157,6 +157,7 @@ fn show(
         session,
         link: wishes.link,
         remark,
+        home: std::env::home_dir(),
     };
     // Workers that load networks have remarks.
     let quiet = output::Quiet::new();

@@ -106,6 +106,8 @@ pub struct State {
     pub restored: Option<Session>,
     /// The suspects pane.
     pub suspects: Board,
+    /// What `~` stands for in typed paths.
+    pub home: Option<PathBuf>,
 }
 
 impl State {
@@ -163,6 +165,7 @@ impl State {
             grip: None,
             restored: None,
             suspects: Board::default(),
+            home: None,
         }
     }
 

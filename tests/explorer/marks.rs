@@ -86,6 +86,7 @@ fn options() -> Options {
         session: None,
         link: None,
         remark: None,
+        home: None,
     }
 }
 

@@ -215,7 +215,7 @@ pub const KEYS: &[Binding] = &[
     bind(Group::Suspects, Action::SuspectClose, "suspects-close", &["s", "q"], "close the pane"),
     bind(Group::Line, Action::SearchAccept, "line-accept", &["Enter"], "take what is chosen or typed"),
     bind(Group::Line, Action::SearchCancel, "line-cancel", &["Esc", "C-c"], "back without a change"),
-    bind(Group::Line, Action::SearchDown, "line-down", &["Down", "C-n", "Tab"], "next in the list"),
+    bind(Group::Line, Action::SearchDown, "line-down", &["Down", "C-n", "Tab"], "next in the list; the rest of a path"),
     bind(Group::Line, Action::SearchUp, "line-up", &["Up", "C-p", "S-Tab"], "previous in the list"),
     bind(Group::Line, Action::SearchErase, "line-erase", &["Backspace", "C-h"], "erase a letter"),
     bind(Group::Line, Action::SearchEraseWord, "line-erase-word", &["C-w"], "erase a word"),

@@ -120,6 +120,7 @@ pub(super) fn answer(state: &mut State, answer: Answer) {
             state.notice = Some(found);
         }
         Answer::Folder(Err(why)) => state.notice = Some(why),
+        Answer::Completed(typed, found) => super::line::completed(state, &typed, found),
         Answer::Bench(outcome) => super::suspects::answer(state, outcome),
         Answer::Located(Ok(located)) => {
             state.locating = false;

@@ -129,6 +129,8 @@ fn typed(theme: &Theme, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> (u16, 
         &tail(&prompt.text, room),
         theme.plain,
     );
+    let hint = cut(&prompt.hint, area.right().saturating_sub(x + 3));
+    put(buf, area, (x + 2, area.y), &hint, theme.faint);
     (x.min(area.right() - 1), area.y)
 }
 
