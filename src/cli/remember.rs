@@ -190,13 +190,19 @@ mod tests {
         // No text, a folder, and what has no end.
         std::fs::write(&place, [0xff, 0xfe, b'{']).unwrap();
         let remark = session(&atlas).remark.unwrap();
-        assert!(remark.contains("cannot be read") && aside.exists(), "{remark}");
+        assert!(
+            remark.contains("cannot be read") && aside.exists(),
+            "{remark}"
+        );
         std::fs::remove_file(&aside).unwrap();
         std::fs::create_dir(&place).unwrap();
         let remark = session(&atlas).remark.unwrap();
         assert!(remark.contains("no file") && aside.is_dir(), "{remark}");
         std::fs::remove_dir(&aside).unwrap();
-        std::fs::File::create(&place).unwrap().set_len(LARGEST + 1).unwrap();
+        std::fs::File::create(&place)
+            .unwrap()
+            .set_len(LARGEST + 1)
+            .unwrap();
         let remark = session(&atlas).remark.unwrap();
         assert!(remark.contains("bytes") && aside.exists(), "{remark}");
     }

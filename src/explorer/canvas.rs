@@ -12,9 +12,9 @@ use crate::graphics::{
     back_end, halfblock, kitty,
 };
 use ratatui::Terminal;
+use ratatui::backend::Backend as _;
 use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::{Position, Rect};
-use ratatui::backend::Backend as _;
 use ratatui::style::{Color, Modifier, Style};
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -154,7 +154,9 @@ impl Canvas {
         };
         let areas: Vec<Rect> = over.iter().map(|&target| area_of(target)).collect();
         let pen = self.terminal.backend_mut();
-        areas.iter().for_each(|&area| pen.forget(area));
+        for &area in &areas {
+            pen.forget(area);
+        }
         let mut places: Vec<Position> = areas.into_iter().flat_map(Rect::positions).collect();
         places.sort_unstable_by_key(|place| (place.y, place.x));
         let cells = places.into_iter().filter_map(|place| {

@@ -31,9 +31,11 @@ impl Completion {
     /// Looks into the folder.
     pub fn look(&self) -> Completed {
         let path = self.path.to_string_lossy();
-        let (folder, begun) = path.rsplit_once('/').map_or(("", &*path), |(folder, name)| {
-            (&path[..=folder.len()], name)
-        });
+        let (folder, begun) = path
+            .rsplit_once('/')
+            .map_or(("", &*path), |(folder, name)| {
+                (&path[..=folder.len()], name)
+            });
         let within = if folder.is_empty() { "." } else { folder };
         let unchanged = |hint: String| Completed {
             text: self.typed.clone(),
@@ -99,7 +101,9 @@ pub fn path_of(line: &str, home: Option<&Path>) -> PathBuf {
     let line = line.replace("\\ ", " ");
     match (line.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_owned(),
-        (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
+        (Some(rest), Some(home)) if rest.starts_with('/') => {
+            home.join(rest.trim_start_matches('/'))
+        }
         _ => PathBuf::from(line),
     }
 }
@@ -133,7 +137,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().to_str().unwrap();
         std::fs::create_dir_all(folder.path().join("cats/.hidden")).unwrap();
-        for name in ["cats/tom-1.jpg", "cats/tom-2.PNG", "cats/notes.txt", "carp.webp"] {
+        for name in [
+            "cats/tom-1.jpg",
+            "cats/tom-2.PNG",
+            "cats/notes.txt",
+            "carp.webp",
+        ] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         let look = |typed: &str, folders: bool| {
@@ -150,7 +159,10 @@ mod tests {
         let of = |text: &str, hint: &str| (text.to_owned(), hint.to_owned());
         assert_eq!(look("c", false), of("ca", "carp.webp  cats/"));
         assert_eq!(look("c", true), of("cats/", ""));
-        assert_eq!(look("cats/", false), of("cats/tom-", "tom-1.jpg  tom-2.PNG"));
+        assert_eq!(
+            look("cats/", false),
+            of("cats/tom-", "tom-1.jpg  tom-2.PNG")
+        );
         assert_eq!(look("cats/tom-1", false), of("cats/tom-1.jpg", ""));
         assert_eq!(look("cats/.", true), of("cats/.hidden/", ""));
         assert_eq!(look("dog", false), of("dog", "nothing there begins so"));

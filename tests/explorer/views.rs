@@ -95,14 +95,29 @@ fn the_class_view_leaves_only_cells_of_the_class() {
 
 #[test]
 fn remarks_are_told_whole_on_a_small_screen() {
-    for keys in ["/fireboat<Enter>", "v", "vv", "vvv", "x", "P", "A", "m", "C<Enter>", ")", "e"] {
+    for keys in [
+        "/fireboat<Enter>",
+        "v",
+        "vv",
+        "vvv",
+        "x",
+        "P",
+        "A",
+        "m",
+        "C<Enter>",
+        ")",
+        "e",
+    ] {
         let mut state = opened(80, 24, Protocol::Kitty);
         press(&mut state, "/fireboat<Enter>");
         press(&mut state, keys);
         if let Some(notice) = &state.notice {
             let screen = text(&state);
             let last = screen.lines().last().unwrap();
-            assert!(last.contains(notice.as_str()), "{keys}: {notice:?} in {last:?}");
+            assert!(
+                last.contains(notice.as_str()),
+                "{keys}: {notice:?} in {last:?}"
+            );
         }
     }
 }

@@ -152,7 +152,9 @@ fn quantizer(piece: &Piece) -> Option<u8> {
     let Piece::Inline(_, data) = piece else {
         return None;
     };
-    let jpeg = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
+    let jpeg = base64::engine::general_purpose::STANDARD
+        .decode(data)
+        .unwrap();
     let table = jpeg.windows(2).position(|pair| pair == [0xff, 0xdb])?;
     // Marker, length, number of the table.
     jpeg.get(table + 5).copied()

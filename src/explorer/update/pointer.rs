@@ -79,7 +79,11 @@ fn press(state: &mut State, at: (u16, u16)) {
         state.grip = Some(grip(state, Held::Map));
         return;
     }
-    if state.panes().side.is_some_and(|side| side.minimap.contains(at.into())) {
+    if state
+        .panes()
+        .side
+        .is_some_and(|side| side.minimap.contains(at.into()))
+    {
         state.grip = Some(grip(state, Held::View));
         return show_place(state, at);
     }

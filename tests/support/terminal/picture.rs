@@ -106,7 +106,8 @@ impl Shown {
             _ => {}
         }
         let last = char::from(last);
-        self.text.process(format!("\x1b[{parameters}{last}").as_bytes());
+        self.text
+            .process(format!("\x1b[{parameters}{last}").as_bytes());
     }
 
     /// Text takes the place of pictures.
