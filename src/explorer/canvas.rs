@@ -143,8 +143,17 @@ impl Canvas {
             spell_out(&frame.placeholders, buf);
         })?;
         self.text = (!frame.covered.is_empty()).then(|| drawn.buffer.clone());
+        self.write_pictures(bytes)
+    }
+
+    /// Writes pictures, then what of the text they were drawn over; the cursor ends where it is seen.
+    fn write_pictures(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         self.terminal.backend_mut().write_all(bytes)?;
-        self.write_text_again()
+        self.write_text_again()?;
+        self.terminal.backend_mut().return_cursor()
     }
 
     /// Writes the text that pictures were drawn over in one go with what is beside it.
@@ -195,8 +204,7 @@ impl Canvas {
         let more = self
             .back_end
             .refine(&mut bytes, self.pace.piece(Instant::now()));
-        self.terminal.backend_mut().write_all(&bytes)?;
-        self.write_text_again()?;
+        self.write_pictures(&bytes)?;
         self.send()?;
         Ok(more)
     }
@@ -212,7 +220,8 @@ impl Canvas {
             self.back_end.prefetch(&mut bytes, &keys, &find, budget)
         };
         self.farewell.set(self.back_end.farewell());
-        self.write_whole(&bytes)?;
+        self.write_pictures(&bytes)?;
+        self.send()?;
         Ok(more)
     }
 

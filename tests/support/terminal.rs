@@ -268,6 +268,12 @@ impl Terminal {
         self.state.lock().unwrap().screen.screen().hide_cursor()
     }
 
+    /// Row and column of the cursor.
+    #[allow(dead_code, reason = "for tests of pictures")]
+    pub(crate) fn cursor(&self) -> (u16, u16) {
+        self.state.lock().unwrap().screen.screen().cursor_position()
+    }
+
     /// Everything written so far.
     pub(crate) fn raw(&self) -> Vec<u8> {
         self.state.lock().unwrap().raw.clone()

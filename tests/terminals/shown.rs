@@ -2,7 +2,7 @@
 
 use super::expected::{screen, state};
 use super::{QUIET, SIZE, explore, quit, sample, shows};
-use crate::support::terminal::{Personality, Pictures};
+use crate::support::terminal::{Line, Personality, Pictures, Terminal};
 use atlascope::atlas::sample::SampleSpec;
 use atlascope::graphics::Protocol;
 use atlascope::store;
@@ -86,6 +86,38 @@ fn squares_without_icon_are_left_to_the_terminal() {
         assert!(n >= 5, "{n} empty squares in view after {keys}");
     }
     quit(terminal);
+}
+
+/// Pictures come while somebody types: the cursor stays where the text goes.
+#[test]
+fn the_cursor_stays_in_the_line_that_is_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, path) = sample(folder.path());
+    let args = ["explore", "--no-session", path.to_str().unwrap()];
+    for personality in [Personality::Kitty, Personality::Xterm] {
+        let line = Some(Line::SLOW);
+        let terminal = Terminal::start_over(&args, &[], personality, SIZE, line);
+        terminal.wait_for("status line", 30, |screen| screen.contains("? help"));
+        terminal.send("+++/");
+        for (at, letter) in "fire".char_indices() {
+            let typed = format!("/ {}", &"fire"[..=at]);
+            terminal.send(&letter.to_string());
+            terminal.wait_for(&typed, 10, |screen| screen.contains(&typed));
+            terminal.wait_quiet(QUIET);
+            let screen = terminal.screen();
+            let (row, text) = (screen.lines().enumerate())
+                .find(|(_, text)| text.contains(&typed))
+                .unwrap();
+            let end = text[..text.find(&typed).unwrap()].chars().count() + typed.len();
+            assert!(!terminal.cursor_is_hidden());
+            let (at_row, at_column) = terminal.cursor();
+            let at = (usize::from(at_row), usize::from(at_column));
+            assert_eq!(at, (row, end), "{personality:?}");
+        }
+        terminal.send("\x1b");
+        terminal.wait_for("the map's keys", 10, |screen| screen.contains("? help"));
+        quit(terminal);
+    }
 }
 
 /// A terminal may hold 320 MiB; we stay below 200, and what is not looked at any more goes.

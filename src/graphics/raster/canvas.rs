@@ -12,6 +12,8 @@ const DECODED_LIMIT: usize = 64 << 20;
 const SMALL: usize = 1 << 17;
 /// See [`SMALL`].
 const LARGE: usize = 1 << 20;
+/// Opacity from which on a pixel counts as seen: scaling spreads the rim of an icon into the square beside it.
+const SEEN: u8 = 128;
 /// Bytes of scaled pictures kept.
 const SCALED_LIMIT: usize = 48 << 20;
 
@@ -61,7 +63,7 @@ impl Ready {
                 let above = block.pixels()[range].chunks_exact(wide);
                 for ((below, above), seen) in below.chunks_exact_mut(wide).zip(above).zip(seen) {
                     for (below, &above) in below.iter_mut().zip(above) {
-                        *seen |= above[3] > 0;
+                        *seen |= above[3] >= SEEN;
                         *below = over(above, *below);
                     }
                 }
