@@ -53,7 +53,7 @@ pub use view::view;
 pub use worker::Services;
 
 use crate::atlas::Atlas;
-use crate::graphics::Capabilities;
+use crate::graphics::{Capabilities, Protocol};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -119,6 +119,19 @@ fn prepare(state: &mut State, options: &Options) -> Vec<Effect> {
     Vec::new()
 }
 
+/// What this terminal lacks, unless the person wanted it so.
+fn missing(capabilities: &Capabilities) -> Option<&'static str> {
+    match capabilities.protocol {
+        Protocol::None => {
+            Some("no pictures here, names and shades instead; `atlascope doctor` says why")
+        }
+        Protocol::HalfBlock { .. } if !capabilities.reason.ends_with("as asked for") => {
+            Some("coarse pictures: `atlascope doctor` says why")
+        }
+        _ => None,
+    }
+}
+
 /// Shows an atlas as the last session left it, or at the cell that was asked for.
 pub fn open(state: &mut State, options: &Options, atlas: Arc<Atlas>) -> Vec<Effect> {
     prepare(state, options);
@@ -134,11 +147,6 @@ pub fn open(state: &mut State, options: &Options, atlas: Arc<Atlas>) -> Vec<Effe
         remark = Some(why);
     }
     let wishes = update(state, Message::Ignored);
-    let no_pictures = || {
-        let why =
-            "no pictures in this terminal: names and shades instead; `atlascope doctor` says why";
-        (!state.screen.has_pictures()).then(|| why.to_owned())
-    };
-    state.notice = remark.or_else(no_pictures);
+    state.notice = remark.or_else(|| missing(&options.capabilities).map(str::to_owned));
     told.into_iter().chain(wishes).collect()
 }

@@ -396,6 +396,18 @@ fn show_without_a_terminal_prints_words() {
 }
 
 #[test]
+fn a_bad_link_says_what_is_wrong_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = sample_file(folder.path());
+    let link = format!("{}#mixed4c,10,99,1", file.display());
+    let stderr = fails(2, &["explore", &link]);
+    holds(
+        &stderr,
+        &["row 99", "outside a grid of 10", "LAYER,GRID,ROW,COL"],
+    );
+}
+
+#[test]
 fn the_explorer_refuses_a_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let path = sample_file(folder.path());

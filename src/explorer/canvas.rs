@@ -179,7 +179,7 @@ impl Canvas {
     fn send(&mut self) -> io::Result<()> {
         let mut screen = self.screen.borrow_mut();
         if self.capabilities.synchronized {
-            screen.enclose(b"\x1b[?2026h", b"\x1b[?2026l");
+            screen.enclose(kitty::BEGIN_UPDATE, kitty::END_UPDATE);
         }
         let bytes = screen.len();
         if bytes == 0 {
