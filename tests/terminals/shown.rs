@@ -120,6 +120,18 @@ fn the_cursor_stays_in_the_line_that_is_typed() {
     }
 }
 
+/// Behind `ssh -t host atlascope …` nobody could continue what stops.
+#[test]
+fn without_a_shell_nothing_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, path) = sample(folder.path());
+    let terminal = explore(&path, Personality::Kitty, (100, 30));
+    terminal.send("\x1a");
+    terminal.wait_for("a remark", 20, |screen| screen.contains("no shell here"));
+    assert!(terminal.on_alternate_screen());
+    quit(terminal);
+}
+
 /// A terminal may hold 320 MiB; we stay below 200, and what is not looked at any more goes.
 #[test]
 fn what_a_terminal_holds_is_bounded_and_freed_in_the_end() {
