@@ -5,6 +5,7 @@ use atlascope::atlas::sample::SampleSpec;
 use atlascope::explorer::arrangement::Kind;
 use atlascope::explorer::column::Column;
 use atlascope::explorer::focus::Shade;
+use atlascope::explorer::placement::visible_cells;
 use atlascope::explorer::{labels, placements};
 use atlascope::graphics::Protocol;
 use std::collections::HashSet;
@@ -220,6 +221,29 @@ fn names_on_the_map_never_meet() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_name_keeps_its_room_wherever_the_map_is_cut() {
+    let mut state = opened(160, 45, Protocol::Kitty);
+    press(&mut state, "a");
+    let whole = state.projection().unwrap();
+    let all = labels::covered(&state, &whole);
+    assert!(!all.is_empty());
+    for columns in 1..whole.pane.width {
+        let mut part = whole;
+        part.pane.x += columns;
+        part.pane.width -= columns;
+        part.camera.left += i64::from(columns);
+        let cells = visible_cells(&state, &part).into_iter();
+        let seen: HashSet<(u32, u32)> = cells.map(|(_, row, col)| (row, col)).collect();
+        let wanted: HashSet<_> = all.intersection(&seen).copied().collect();
+        assert_eq!(
+            labels::covered(&state, &part),
+            wanted,
+            "{columns} columns cut"
+        );
     }
 }
 
