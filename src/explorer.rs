@@ -39,6 +39,7 @@ pub mod session;
 pub mod state;
 pub mod strip;
 pub mod suspects;
+pub mod typed;
 pub mod update;
 pub mod view;
 pub mod worker;
@@ -52,7 +53,8 @@ pub use view::view;
 pub use worker::Services;
 
 use crate::atlas::Atlas;
-use crate::graphics::Capabilities;
+use crate::graphics::{Capabilities, Protocol};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -105,13 +107,29 @@ pub struct Options {
     pub link: Option<link::Link>,
     /// Something to say when the explorer opens.
     pub remark: Option<String>,
+    /// What `~` stands for in typed paths.
+    pub home: Option<PathBuf>,
 }
 
 /// A state before there is an atlas.
 fn prepare(state: &mut State, options: &Options) -> Vec<Effect> {
     state.keymap = Arc::clone(&options.keymap);
     state.notice.clone_from(&options.remark);
+    state.home.clone_from(&options.home);
     Vec::new()
+}
+
+/// What this terminal lacks, unless the person wanted it so.
+fn missing(capabilities: &Capabilities) -> Option<&'static str> {
+    match capabilities.protocol {
+        Protocol::None => {
+            Some("no pictures here, names and shades instead; `atlascope doctor` says why")
+        }
+        Protocol::HalfBlock { .. } if !capabilities.reason.ends_with("as asked for") => {
+            Some("coarse pictures: `atlascope doctor` says why")
+        }
+        _ => None,
+    }
 }
 
 /// Shows an atlas as the last session left it, or at the cell that was asked for.
@@ -129,11 +147,6 @@ pub fn open(state: &mut State, options: &Options, atlas: Arc<Atlas>) -> Vec<Effe
         remark = Some(why);
     }
     let wishes = update(state, Message::Ignored);
-    let no_pictures = || {
-        let why =
-            "no pictures in this terminal: names and shades instead; `atlascope doctor` says why";
-        (!state.screen.has_pictures()).then(|| why.to_owned())
-    };
-    state.notice = remark.or_else(no_pictures);
+    state.notice = remark.or_else(|| missing(&options.capabilities).map(str::to_owned));
     told.into_iter().chain(wishes).collect()
 }

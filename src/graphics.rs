@@ -209,6 +209,12 @@ pub trait BackEnd {
         false
     }
 
+    /// Parts of the screen that the last frame or refinement drew over in part although no picture is seen there: the
+    /// text of their characters outside [`Frame::covered`] belongs after those bytes.
+    fn drawn_over(&self) -> &[Target] {
+        &[]
+    }
+
     /// Sends pictures that may be needed soon, in about `budget` bytes, as long as there is room for them without
     /// giving up others; true when more is left.
     fn prefetch(

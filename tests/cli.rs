@@ -170,6 +170,40 @@ fn a_folder_without_images_is_an_error() {
 }
 
 #[test]
+fn bad_tables_of_labels_name_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (missing, short) = (
+        folder.path().join("none.csv"),
+        folder.path().join("short.csv"),
+    );
+    std::fs::write(&short, "a.jpg\n").unwrap();
+    let output = folder.path().join("x.atlas");
+    for (table, parts) in [
+        (&missing, ["none.csv", "hint: check the path"]),
+        (
+            &short,
+            ["row 1 has 1 columns", "hint: a table of labels is CSV"],
+        ),
+    ] {
+        let stderr = fails(
+            1,
+            &[
+                "build",
+                "--network",
+                "demo",
+                "--images",
+                folder.path().to_str().unwrap(),
+                "--labels",
+                table.to_str().unwrap(),
+                "-o",
+                output.to_str().unwrap(),
+            ],
+        );
+        holds(&stderr, &parts);
+    }
+}
+
+#[test]
 fn bad_weights_say_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     image::RgbImage::new(8, 8)
@@ -359,6 +393,18 @@ fn show_without_a_terminal_prints_words() {
         ],
     );
     holds(&error, &[&at, "no activations", "hint:"]);
+}
+
+#[test]
+fn a_bad_link_says_what_is_wrong_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = sample_file(folder.path());
+    let link = format!("{}#mixed4c,10,99,1", file.display());
+    let stderr = fails(2, &["explore", &link]);
+    holds(
+        &stderr,
+        &["row 99", "outside a grid of 10", "LAYER,GRID,ROW,COL"],
+    );
 }
 
 #[test]

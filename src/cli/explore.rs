@@ -7,7 +7,7 @@ use super::remember::{self, Remembered};
 use super::{Failure, open, output};
 use crate::atlas::Atlas;
 use crate::explorer::keymap::Keymap;
-use crate::explorer::link::{self, Link};
+use crate::explorer::link::Link;
 use crate::explorer::photographs::{Album, Window};
 use crate::explorer::session::Keeper;
 use crate::explorer::worker::{Examiner, Locator, Reporter};
@@ -26,12 +26,12 @@ const WATCH_EVERY: Duration = Duration::from_millis(500);
 pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
     if let Err(failure) = require_terminal() {
         // What is wrong with the atlas comes first: another terminal would not help.
-        open::read(&at_cell(&args.atlas).0)?;
+        open::read(&at_cell(&args.atlas)?.0)?;
         return Err(failure);
     }
     // What is wrong in a file is said before the terminal is touched.
     let keymap = remember::keymap(args.config.as_deref())?;
-    let (path, link) = at_cell(&args.atlas);
+    let (path, link) = at_cell(&args.atlas)?;
     // The file is read while the question to the terminal is on its way.
     let (atlas, capabilities) = std::thread::scope(|scope| {
         let atlas = scope.spawn(|| open::read(&path));
@@ -66,10 +66,16 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
 }
 
 /// The file and the cell of `FILE#LINK`; a file whose name has a `#` comes first.
-fn at_cell(path: &Path) -> (PathBuf, Option<Link>) {
-    match path.to_str().map(link::split) {
-        Some((file, Some(link))) if !path.exists() => (PathBuf::from(file), Some(link)),
-        _ => (path.to_owned(), None),
+fn at_cell(path: &Path) -> Result<(PathBuf, Option<Link>), Failure> {
+    let parts = path.to_str().and_then(|text| text.rsplit_once('#'));
+    let Some((file, link)) = parts.filter(|_| !path.exists()) else {
+        return Ok((path.to_owned(), None));
+    };
+    match link.parse() {
+        Ok(link) => Ok((PathBuf::from(file), Some(link))),
+        Err(why) if Path::new(file).exists() => Err(Failure::usage(why)
+            .hint("behind # goes LAYER,GRID,ROW,COL; `y` in the explorer copies such a link")),
+        Err(_) => Ok((path.to_owned(), None)),
     }
 }
 
@@ -157,6 +163,7 @@ fn show(
         session,
         link: wishes.link,
         remark,
+        home: std::env::home_dir(),
     };
     // Workers that load networks have remarks.
     let quiet = output::Quiet::new();

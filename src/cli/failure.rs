@@ -1,6 +1,7 @@
 //! How a command fails: what went wrong, what to do about it, and the exit code.
 
 use super::output;
+use crate::images::labels::LabelError;
 use crate::store;
 use std::fmt::Display;
 use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
@@ -125,6 +126,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
         let hint = error
             .downcast_ref::<store::Error>()
             .and_then(store::Error::hint);
+        let labels = error.downcast_ref::<LabelError>();
+        let hint = hint.or(labels.map(|error| error.hint));
         let full = error.chain().any(|cause| {
             cause
                 .downcast_ref::<std::io::Error>()

@@ -10,6 +10,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// No session has so many bytes: a claim is some kilobytes, a mark a line.
+const LARGEST: u64 = 64 << 20;
+
 /// The folders of this user.
 pub(super) fn folders() -> Paths {
     Paths::resolve(|name| std::env::var(name).ok())
@@ -23,10 +26,10 @@ pub(super) fn keymap(file: Option<&Path>) -> Result<Arc<Keymap>, Failure> {
         Ok(text) => text,
         Err(error) if file.is_none() && error.kind() == ErrorKind::NotFound => String::new(),
         Err(error) => {
-            return Err(Failure::failed(format!(
-                "cannot read {}: {error}",
-                path.display()
-            )));
+            return Err(
+                Failure::failed(format!("cannot read {}: {error}", path.display()))
+                    .hint("--config takes another file; without one the keys are as the help says"),
+            );
         }
     };
     let config = Config::parse(&text).map_err(|error| {
@@ -61,14 +64,14 @@ pub(super) fn session(atlas: &Path) -> Remembered {
         places,
     };
     for place in &remembered.places {
-        let Ok(text) = std::fs::read_to_string(place) else {
+        let Some(text) = text_of(place) else {
             continue;
         };
-        match Session::from_json(&text) {
+        match text.and_then(|text| Session::from_json(&text)) {
             Ok(session) => remembered.session = Some(session),
             Err(why) => {
                 // Marks may be in it: it is put aside, not written over.
-                let aside = place.with_extension("json.unreadable");
+                let aside = aside(place);
                 let moved = std::fs::rename(place, &aside).is_ok();
                 let kept = if moved {
                     format!("; kept as {}", aside.display())
@@ -81,6 +84,34 @@ pub(super) fn session(atlas: &Path) -> Remembered {
         break;
     }
     remembered
+}
+
+/// Where a session goes that cannot be read; what was put there before stays.
+fn aside(place: &Path) -> PathBuf {
+    let first = place.with_extension("json.unreadable");
+    let others = (2..100).map(|n| place.with_extension(format!("json.unreadable-{n}")));
+    let mut all = std::iter::once(first.clone()).chain(others);
+    all.find(|path| !path.exists()).unwrap_or(first)
+}
+
+/// The text of a session; `None` where there is none. Whatever lies there is not waited for and not taken in whole
+/// when it cannot be a session.
+fn text_of(place: &Path) -> Option<Result<String, String>> {
+    let read = || -> std::io::Result<Result<String, String>> {
+        let about = std::fs::metadata(place)?;
+        if !about.is_file() {
+            return Ok(Err("it is no file".to_owned()));
+        }
+        if about.len() > LARGEST {
+            return Ok(Err(format!("it has {} bytes", about.len())));
+        }
+        std::fs::read_to_string(place).map(Ok)
+    };
+    match read() {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => Some(Err(error.to_string())),
+    }
 }
 
 impl Keeper for Remembered {
@@ -148,6 +179,32 @@ mod tests {
                 .join("my.atlas.session.json.unreadable")
                 .exists()
         );
+    }
+
+    #[test]
+    fn whatever_lies_in_a_sessions_place_is_put_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let atlas = folder.path().join("my.atlas");
+        let place = paths::session_beside(&atlas);
+        let aside = place.with_extension("json.unreadable");
+        // No text, a folder, and what has no end.
+        std::fs::write(&place, [0xff, 0xfe, b'{']).unwrap();
+        let remark = session(&atlas).remark.unwrap();
+        assert!(
+            remark.contains("cannot be read") && aside.exists(),
+            "{remark}"
+        );
+        std::fs::remove_file(&aside).unwrap();
+        std::fs::create_dir(&place).unwrap();
+        let remark = session(&atlas).remark.unwrap();
+        assert!(remark.contains("no file") && aside.is_dir(), "{remark}");
+        std::fs::remove_dir(&aside).unwrap();
+        std::fs::File::create(&place)
+            .unwrap()
+            .set_len(LARGEST + 1)
+            .unwrap();
+        let remark = session(&atlas).remark.unwrap();
+        assert!(remark.contains("bytes") && aside.exists(), "{remark}");
     }
 
     #[test]

@@ -9,11 +9,12 @@ use crate::graphics::page::{self, Maker, Veil};
 use crate::graphics::terminal::{self, Guard};
 use crate::graphics::{
     BackEnd, Capabilities, Frame, HalfCell, Picture, PictureKey, Placeholder, Protocol, Target,
-    back_end, halfblock,
+    back_end, halfblock, kitty,
 };
 use ratatui::Terminal;
+use ratatui::backend::Backend as _;
 use ratatui::buffer::{Buffer, CellDiffOption};
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -61,6 +62,8 @@ pub(super) struct Canvas {
     palette_of: Option<(usize, Vec<Veil>)>,
     /// Draws pages.
     maker: RefCell<Maker>,
+    /// The text of the last frame, where pictures may be drawn over it.
+    text: Option<Buffer>,
 }
 
 impl Canvas {
@@ -76,6 +79,7 @@ impl Canvas {
             pace: Pace::new(capabilities.round_trip),
             palette_of: None,
             maker: RefCell::default(),
+            text: None,
         })
     }
 
@@ -124,7 +128,7 @@ impl Canvas {
         for &target in &frame.covered {
             pen.forget(area_of(target));
         }
-        self.terminal.draw(|canvas| {
+        let drawn = self.terminal.draw(|canvas| {
             view(state, canvas);
             let buf = canvas.buffer_mut();
             paint(&frame.cells, state.screen.protocol, buf);
@@ -138,14 +142,44 @@ impl Canvas {
             }
             spell_out(&frame.placeholders, buf);
         })?;
-        self.terminal.backend_mut().write_all(bytes)
+        self.text = (!frame.covered.is_empty()).then(|| drawn.buffer.clone());
+        self.write_pictures(bytes)
+    }
+
+    /// Writes pictures, then what of the text they were drawn over; the cursor ends where it is seen.
+    fn write_pictures(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.terminal.backend_mut().write_all(bytes)?;
+        self.write_text_again()?;
+        self.terminal.backend_mut().return_cursor()
+    }
+
+    /// Writes the text that pictures were drawn over in one go with what is beside it.
+    fn write_text_again(&mut self) -> io::Result<()> {
+        let (over, Some(text)) = (self.back_end.drawn_over(), &self.text) else {
+            return Ok(());
+        };
+        let areas: Vec<Rect> = over.iter().map(|&target| area_of(target)).collect();
+        let pen = self.terminal.backend_mut();
+        for &area in &areas {
+            pen.forget(area);
+        }
+        let mut places: Vec<Position> = areas.into_iter().flat_map(Rect::positions).collect();
+        places.sort_unstable_by_key(|place| (place.y, place.x));
+        let cells = places.into_iter().filter_map(|place| {
+            let cell = text.cell(place)?;
+            (cell.diff_option != CellDiffOption::Skip).then_some((place.x, place.y, cell))
+        });
+        pen.draw(cells)
     }
 
     /// Sends what was collected as one update, with a fence behind it when it is much.
     fn send(&mut self) -> io::Result<()> {
         let mut screen = self.screen.borrow_mut();
         if self.capabilities.synchronized {
-            screen.enclose(b"\x1b[?2026h", b"\x1b[?2026l");
+            screen.enclose(kitty::BEGIN_UPDATE, kitty::END_UPDATE);
         }
         let bytes = screen.len();
         if bytes == 0 {
@@ -170,7 +204,8 @@ impl Canvas {
         let more = self
             .back_end
             .refine(&mut bytes, self.pace.piece(Instant::now()));
-        self.write_whole(&bytes)?;
+        self.write_pictures(&bytes)?;
+        self.send()?;
         Ok(more)
     }
 
@@ -185,7 +220,8 @@ impl Canvas {
             self.back_end.prefetch(&mut bytes, &keys, &find, budget)
         };
         self.farewell.set(self.back_end.farewell());
-        self.write_whole(&bytes)?;
+        self.write_pictures(&bytes)?;
+        self.send()?;
         Ok(more)
     }
 
@@ -235,8 +271,12 @@ impl Canvas {
         use base64::Engine as _;
         let text = base64::engine::general_purpose::STANDARD.encode(text);
         let command = format!("\x1b]52;c;{text}\x1b\\");
-        self.terminal.backend_mut().write_all(command.as_bytes())?;
-        self.send()
+        let mut bytes = command.clone().into_bytes();
+        if self.capabilities.passthrough {
+            // tmux keeps the first for itself unless it is set to share its clipboard with programs.
+            kitty::through_tmux(&mut bytes, command.as_bytes());
+        }
+        self.write_whole(&bytes)
     }
 
     /// Another back end, because the terminal is another than was thought.

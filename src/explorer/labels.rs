@@ -33,14 +33,20 @@ pub fn are_shown(state: &State, projection: &Projection) -> bool {
     state.display.labels && projection.cell_rows >= LEAST_ROWS
 }
 
+/// Every so many rows and columns of the grid have a name, and the columns of the screen that one may take.
+fn thinning(projection: &Projection) -> (u32, u32, u16) {
+    let every_row = u32::from(2u16.div_ceil(projection.cell_rows.max(1)));
+    let every_col = u32::from(WIDTH.div_ceil(projection.cell_columns.max(1)));
+    let room = (u32::from(projection.cell_columns) * every_col - 1).min(60) as u16;
+    (every_row, every_col, room)
+}
+
 /// The names in sight.
 pub fn labels(state: &State, projection: &Projection) -> Vec<Label> {
     let Some(level) = state.level().filter(|_| are_shown(state, projection)) else {
         return Vec::new();
     };
-    let every_col = u32::from(WIDTH.div_ceil(projection.cell_columns.max(1)));
-    let every_row = u32::from(2u16.div_ceil(projection.cell_rows.max(1)));
-    let room = (u32::from(projection.cell_columns) * every_col - 1).min(60) as u16;
+    let (every_row, every_col, room) = thinning(projection);
     let thinned = |&(_, row, col): &(usize, u32, u32)| row % every_row == 0 && col % every_col == 0;
     visible_cells(state, projection)
         .into_iter()
@@ -62,16 +68,26 @@ pub fn labels(state: &State, projection: &Projection) -> Vec<Label> {
         .collect()
 }
 
-/// Cells whose lowest row a name takes.
+/// Cells in sight whose lowest row a name takes, also one that begins out of sight: pages of pictures are parts of the
+/// map, and a name goes on from one to the next.
 pub fn covered(state: &State, projection: &Projection) -> HashSet<(u32, u32)> {
-    let cell = projection.cell_columns.max(1);
-    let span = |label: Label| {
-        let last = label.place.1 + u32::from(label.room.div_ceil(cell).max(1));
-        (label.place.1..last).map(move |col| (label.place.0, col))
+    let Some(level) = state.level().filter(|_| are_shown(state, projection)) else {
+        return HashSet::new();
     };
-    labels(state, projection)
-        .into_iter()
-        .flat_map(span)
+    let (every_row, every_col, room) = thinning(projection);
+    let span = u32::from(room.div_ceil(projection.cell_columns.max(1)).max(1));
+    let named = |row: u32, col: u32| {
+        let cell = state.cell_at(row, col).filter(|&cell| state.shows(cell));
+        cell.and_then(|cell| strongest_class(level, cell)).is_some()
+    };
+    let taken = |&(row, col): &(u32, u32)| {
+        let along = col % every_col;
+        row % every_row == 0 && along < span && named(row, col - along)
+    };
+    let cells = visible_cells(state, projection).into_iter();
+    cells
+        .map(|(_, row, col)| (row, col))
+        .filter(taken)
         .collect()
 }
 

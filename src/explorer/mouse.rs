@@ -26,9 +26,20 @@ pub enum PointerKind {
     WheelDown,
 }
 
+/// What a held button holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// The map.
+    Map,
+    /// The view, on the map in small.
+    View,
+}
+
 /// A held button: where it went down and how the map lay then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grip {
+    /// What.
+    pub held: Held,
     /// Column and row of the press.
     pub at: (u16, u16),
     /// The camera then.

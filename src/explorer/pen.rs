@@ -25,6 +25,8 @@ const BLOCKS: usize = 5;
 pub(super) struct Pen<W: Write> {
     inner: CrosstermBackend<W>,
     cursor_is_hidden: bool,
+    /// Where the cursor stands while it is shown.
+    cursor: Position,
     page: Page,
 }
 
@@ -81,6 +83,7 @@ impl<W: Write> Pen<W> {
         Self {
             inner: CrosstermBackend::new(writer),
             cursor_is_hidden: true,
+            cursor: Position::ORIGIN,
             page: Page::default(),
         }
     }
@@ -93,6 +96,14 @@ impl<W: Write> Pen<W> {
                 cells: Vec::new(),
             };
         }
+    }
+
+    /// Puts the cursor back where it is seen, after pictures were written, which move it.
+    pub(super) fn return_cursor(&mut self) -> io::Result<()> {
+        if self.cursor_is_hidden {
+            return Ok(());
+        }
+        self.inner.set_cursor_position(self.cursor)
     }
 
     /// Others write there: what stands there is not known any more.
@@ -161,7 +172,8 @@ impl<W: Write> Backend for Pen<W> {
     }
 
     fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
-        self.inner.set_cursor_position(position)
+        self.cursor = position.into();
+        self.inner.set_cursor_position(self.cursor)
     }
 
     fn clear(&mut self) -> io::Result<()> {

@@ -242,6 +242,9 @@ impl App<'_> {
             Effect::Quit => return Ok(false),
             Effect::PlaceAgain => self.canvas.place_again(self.state.screen.cell_pixels)?,
             Effect::StartAfresh => self.canvas.start_afresh()?,
+            Effect::Suspend if !terminal::has_shell() => {
+                self.state.notice = Some("there is no shell here to go back to".to_owned());
+            }
             Effect::Suspend => {
                 self.guard.suspend()?;
                 self.canvas.start_afresh()?;

@@ -106,6 +106,8 @@ pub struct State {
     pub restored: Option<Session>,
     /// The suspects pane.
     pub suspects: Board,
+    /// What `~` stands for in typed paths.
+    pub home: Option<PathBuf>,
 }
 
 impl State {
@@ -163,6 +165,7 @@ impl State {
             grip: None,
             restored: None,
             suspects: Board::default(),
+            home: None,
         }
     }
 
@@ -418,8 +421,14 @@ impl State {
     /// The cell that the side pane shows: the one under the cursor, while searching the strongest of the class
     /// under the search bar.
     pub fn shown_cell(&self) -> Option<usize> {
-        match (&self.overlay, self.shown_focus()) {
-            (Some(Overlay::Search(_)), Some(focus)) => {
+        let searched = match &self.overlay {
+            Some(Overlay::Search(search)) => search.class(),
+            _ => None,
+        };
+        match (searched, self.shown_focus()) {
+            // Also while another class is only compared with the one that colours the map.
+            (Some(class), Some(focus)) => {
+                let focus = Focus { class, ..focus };
                 strongest(self.level()?, focus).first().copied()
             }
             _ => self.cell().or_else(|| self.cell_before()),

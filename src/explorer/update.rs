@@ -101,6 +101,11 @@ fn apply(state: &mut State, message: Message) -> Vec<Effect> {
 }
 
 fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    if action == Action::SearchDown
+        && let Some(effects) = line::complete(state)
+    {
+        return effects;
+    }
     match action {
         Action::Quit => return vec![Effect::Quit],
         Action::Redraw => return vec![Effect::StartAfresh],

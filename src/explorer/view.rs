@@ -28,6 +28,7 @@ pub(super) use header::layer_at;
 pub(super) use inspector::nearest_rects;
 pub(super) use shots::rects as large_shot_rects;
 pub(super) use suspects::row_at as suspect_at;
+pub(super) use text::counted;
 pub(super) use verdict::shot_rects;
 
 use super::state::{Overlay, State};

@@ -9,6 +9,7 @@ use super::action::Message;
 use super::photographs::{Crop, CropRequest, Photographs};
 use super::session::{Keeper, Session};
 use super::state::State;
+use super::typed::{Completed, Completion};
 use crate::atlas::{Atlas, ClassId};
 use bench::Bench;
 use std::collections::VecDeque;
@@ -28,6 +29,8 @@ pub enum Work {
     Folder(PathBuf),
     /// Run a photograph through the network.
     Locate(Photo),
+    /// Look how a path goes on.
+    Complete(Completion),
     /// List, test or report suspects.
     Bench(Task),
 }
@@ -48,6 +51,8 @@ pub enum Answer {
     Crop(CropRequest, Result<Crop, String>),
     /// The photographs are in this folder now, and how many of those looked for; or why not.
     Folder(Result<(PathBuf, String), String>),
+    /// How the path of a typed line goes on.
+    Completed(String, Completed),
     /// A photograph was located.
     Located(Result<Box<Located>, String>),
     /// News about suspects.
@@ -212,6 +217,16 @@ impl Desk {
             Work::Folder(folder) => {
                 self.bench.folder(&folder);
                 self.wish(|wishes| wishes.folder = Some(folder));
+            }
+            Work::Complete(asked) => {
+                let answers = self.answers.clone();
+                // On a thread of its own: a folder may be far away. Without one nothing is completed.
+                let _ = spawn("complete", move || {
+                    let found = asked.look();
+                    let answer = Answer::Completed(asked.typed, found);
+                    // The loop may be gone.
+                    let _ = answers.send(Message::Answer(answer));
+                });
             }
             Work::Bench(task) => self.bench.take(task),
             Work::Locate(photo) => {

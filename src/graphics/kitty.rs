@@ -23,6 +23,12 @@ use wire::Spot;
 /// Picture ids stay below this: they stand in every command of a pan, so five digits have to do.
 const ID_LIMIT: u32 = 100_000;
 
+/// Begins a synchronized update. kitty up to 0.32 loses an escape sequence that is the first thing in an update and
+/// arrives in two pieces, and a picture with it that we believe it holds; something short comes first.
+pub const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h\r";
+/// Ends one.
+pub const END_UPDATE: &[u8] = b"\x1b[?2026l";
+
 /// How a [`Painter`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -175,11 +181,11 @@ impl BackEnd for Painter {
         self.place(&mut body, placements);
         if !body.is_empty() {
             if self.options.synchronized {
-                out.extend_from_slice(b"\x1b[?2026h");
+                out.extend_from_slice(BEGIN_UPDATE);
             }
             out.append(&mut body);
             if self.options.synchronized {
-                out.extend_from_slice(b"\x1b[?2026l");
+                out.extend_from_slice(END_UPDATE);
             }
         }
         Frame {

@@ -6,7 +6,10 @@
 //! person stops ([`super::BackEnd::refine`]), in pieces, so that a key never waits behind more than one.
 //!
 //! Text and pictures exclude each other here: whatever is written into a character erases the picture there. So a
-//! frame names the characters that must be left alone ([`super::Frame::covered`]).
+//! frame names the characters that must be left alone ([`super::Frame::covered`]). Squares without icon are text: a
+//! picture that is drawn over them in one go, because many small pictures cost more than a large one, is told
+//! ([`super::BackEnd::drawn_over`]), so that the text comes back and with it the terminal's own background, which
+//! nobody may have told us.
 
 mod canvas;
 
@@ -119,6 +122,8 @@ pub struct Painter<E> {
     sent: Vec<[u8; 3]>,
     /// By character, row by row.
     shown: Vec<Shown>,
+    /// What the last call drew over although no picture is seen there.
+    over: Vec<Target>,
 }
 
 impl<E: Encoding> Painter<E> {
@@ -131,6 +136,24 @@ impl<E: Encoding> Painter<E> {
             canvas: Canvas::new(options.cell_pixels, options.background),
             sent: Vec::new(),
             shown: Vec::new(),
+            over: Vec::new(),
+        }
+    }
+
+    /// Rectangles of characters for which `pick` holds, together with gaps between them where that makes fewer: each
+    /// begins with its colours.
+    fn joined(&self, pick: impl Fn(usize) -> bool) -> Vec<Target> {
+        let apart = self.rectangles(&pick);
+        if apart.len() < 2 {
+            return apart;
+        }
+        let columns = usize::from(self.canvas.size().0);
+        let mut together = self.rectangles(|at| pick(at) || self.canvas.is_gap(at));
+        together.retain(|&target| characters(target, columns).any(&pick));
+        if together.len() < apart.len() {
+            together
+        } else {
+            apart
         }
     }
 
@@ -211,6 +234,7 @@ impl<E: Encoding> Painter<E> {
     /// Sends the rectangles and remembers that.
     fn draw(&mut self, out: &mut Vec<u8>, targets: &[Target], quality: usize) {
         let before = out.len();
+        let columns = usize::from(self.canvas.size().0);
         for target in targets {
             let _ = write!(
                 out,
@@ -221,11 +245,18 @@ impl<E: Encoding> Painter<E> {
             self.encoder
                 .encode(out, &self.canvas.pixels(*target), quality);
             self.canvas.copy(*target, &mut self.sent);
-            let columns = usize::from(self.canvas.size().0);
-            for row in usize::from(target.row)..usize::from(target.row + target.rows) {
-                let start = row * columns + usize::from(target.column);
-                let end = start + usize::from(target.columns);
-                self.shown[start..end].fill(Shown::Picture(quality as u8));
+            let mut gaps = false;
+            for at in characters(*target, columns) {
+                let covered = self.canvas.covered()[at];
+                gaps |= !covered;
+                self.shown[at] = if covered {
+                    Shown::Picture(quality as u8)
+                } else {
+                    Shown::Other
+                };
+            }
+            if gaps {
+                self.over.push(*target);
             }
         }
         let area = self.area(targets);
@@ -244,7 +275,7 @@ impl<E: Encoding> Painter<E> {
 
     /// Coarse rectangles, cut into strips that stay within the budget, from the top; true when some are left.
     fn strips(&self, budget: usize) -> (Vec<Target>, bool) {
-        let coarse = self.rectangles(|at| matches!(self.shown[at], Shown::Picture(1..)));
+        let coarse = self.joined(|at| matches!(self.shown[at], Shown::Picture(1..)));
         let coarse = self.cut(coarse);
         let mut left = budget as f64;
         let mut taken: Vec<Target> = Vec::new();
@@ -264,6 +295,15 @@ impl<E: Encoding> Painter<E> {
     }
 }
 
+/// The characters of a rectangle on a screen of so many columns.
+fn characters(target: Target, columns: usize) -> impl Iterator<Item = usize> {
+    let rows = usize::from(target.row)..usize::from(target.row + target.rows);
+    rows.flat_map(move |row| {
+        let start = row * columns + usize::from(target.column);
+        start..start + usize::from(target.columns)
+    })
+}
+
 impl<E: Encoding> BackEnd for Painter<E> {
     fn frame(
         &mut self,
@@ -273,6 +313,7 @@ impl<E: Encoding> BackEnd for Painter<E> {
         upload_budget: usize,
     ) -> Frame {
         let before = self.canvas.size();
+        self.over.clear();
         self.canvas.compose(placements, pictures);
         let (columns, rows) = self.canvas.size();
         if (columns, rows) != before {
@@ -289,7 +330,7 @@ impl<E: Encoding> BackEnd for Painter<E> {
         let dirty = |at: usize| {
             self.canvas.covered()[at] && (self.shown[at] == Shown::Other || changed[at])
         };
-        let targets = self.rectangles(dirty);
+        let targets = self.joined(dirty);
         let targets = self.cut(targets);
         let mut frame = Frame {
             covered: self.rectangles(|at| self.canvas.covered()[at]),
@@ -325,7 +366,12 @@ impl<E: Encoding> BackEnd for Painter<E> {
         }
     }
 
+    fn drawn_over(&self) -> &[Target] {
+        &self.over
+    }
+
     fn refine(&mut self, out: &mut Vec<u8>, budget: usize) -> bool {
+        self.over.clear();
         let (targets, more) = self.strips(budget.max(1));
         self.draw(out, &targets, 0);
         more

@@ -14,7 +14,7 @@ mod signals;
 
 pub use raw::Raw;
 pub use screen::{Screen, write_all};
-pub use signals::Signal;
+pub use signals::{Signal, has_shell};
 
 use crossterm::{cursor, event, queue, style, terminal as modes};
 use rustix::stdio;

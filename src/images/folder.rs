@@ -143,7 +143,7 @@ fn walk(
     Ok(())
 }
 
-fn is_image_name(name: &str) -> bool {
+pub(crate) fn is_image_name(name: &str) -> bool {
     let extension = Path::new(name)
         .extension()
         .and_then(|e| e.to_str())

@@ -11,7 +11,13 @@ pub struct LabelError {
     pub path: String,
     /// What is wrong, with the line.
     pub what: String,
+    /// The way out.
+    pub hint: &'static str,
 }
+
+/// What a table looks like.
+const FORM: &str = "a table of labels is CSV with a path and a label per row, such as `cats/tom.jpg,cat`; a first row \
+                    may name the columns `path` and `label`";
 
 /// Labels by relative path or by file name.
 #[derive(Debug, Clone, Default)]
@@ -29,17 +35,27 @@ impl LabelTable {
         let fail = |what: String| LabelError {
             path: path.display().to_string(),
             what,
+            hint: FORM,
+        };
+        let unread = |error: &csv::Error| LabelError {
+            hint: match error.kind() {
+                csv::ErrorKind::Io(_) => {
+                    "check the path; --labels takes a CSV file, without it sub-folders are labels"
+                }
+                _ => FORM,
+            },
+            ..fail(error.to_string())
         };
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .trim(csv::Trim::All)
             .from_path(path)
-            .map_err(|e| fail(e.to_string()))?;
+            .map_err(|e| unread(&e))?;
         let (mut path_column, mut label_column) = (0, 1);
         let mut by_path = HashMap::new();
         for (idx, row) in reader.records().enumerate() {
-            let row = row.map_err(|e| fail(e.to_string()))?;
+            let row = row.map_err(|e| unread(&e))?;
             let named = |names: &[&str]| {
                 row.iter()
                     .position(|c| names.contains(&c.to_ascii_lowercase().as_str()))
@@ -96,7 +112,17 @@ mod tests {
     fn a_row_without_a_label_names_its_line() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "a.jpg,cat\nb.jpg\n").unwrap();
-        let error = LabelTable::read(file.path()).unwrap_err().to_string();
-        assert!(error.contains("row 2"), "{error}");
+        let error = LabelTable::read(file.path()).unwrap_err();
+        assert!(error.to_string().contains("row 2"), "{error}");
+        assert!(error.hint.contains("a path and a label per row"));
+    }
+
+    #[test]
+    fn a_missing_table_names_another_way() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().join("none.csv"), folder.path().to_owned()] {
+            let error = LabelTable::read(&path).unwrap_err();
+            assert!(error.hint.contains("sub-folders are labels"), "{error}");
+        }
     }
 }

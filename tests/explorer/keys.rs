@@ -242,6 +242,51 @@ fn another_layer_keeps_the_samples_under_the_cursor() {
     assert_eq!(state.cursor, before);
 }
 
+/// Layers of other sizes sample other positions; where those lie is known all the same.
+#[test]
+fn a_layer_of_another_size_keeps_the_place_in_the_photographs() {
+    let mut atlas = sample();
+    let (rows, cols) = atlas.layers[1].map_size;
+    assert_ne!(atlas.layers[0].map_size, (rows, cols));
+    // Whatever the cell under the cursor saw lies in one cell of the other layer; everything else in another.
+    let (here, there) = (5, 7);
+    let first = &atlas.layers[0];
+    let level = first.levels.last().unwrap();
+    let (n_rows, n_cols) = first.map_size;
+    let seen: Vec<(usize, usize)> = level
+        .members_of(here)
+        .iter()
+        .map(|&s| {
+            let s = s as usize;
+            let share = |at: u8, n: u32| (f64::from(at) + 0.5) / f64::from(n);
+            let row = (share(first.samples.row[s], n_rows) * f64::from(rows)) as usize;
+            let col = (share(first.samples.col[s], n_cols) * f64::from(cols)) as usize;
+            (first.samples.image[s] as usize, row * cols as usize + col)
+        })
+        .collect();
+    let place = (level.cells[here].row, level.cells[here].col);
+    let second = &mut atlas.layers[1];
+    second.position_cells.fill(3);
+    for &(image, position) in &seen {
+        second.position_cells[[image, position]] = there;
+    }
+    // None of them is a sample of the other layer.
+    for s in 0..second.samples.len() {
+        second.samples.image[s] = 0;
+        (second.samples.row[s], second.samples.col[s]) = (0, 0);
+    }
+    let finest = second.levels.last().unwrap();
+    let wanted = finest.cells[usize::from(there)];
+    let grid = finest.grid;
+    let mut state = show(atlas, screen(160, 45, Protocol::Kitty));
+    let link = format!("@{},{grid},{},{}<Enter>", "mixed4c", place.0, place.1);
+    press(&mut state, &link);
+    assert_eq!(state.cell(), Some(here));
+    press(&mut state, "<Tab>");
+    assert_eq!(state.level().unwrap().grid, grid);
+    assert_eq!(state.cursor, (wanted.row, wanted.col));
+}
+
 #[test]
 fn the_readme_has_the_table_of_keys() {
     let readme = include_str!("../../README.md");

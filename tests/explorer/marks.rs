@@ -3,7 +3,7 @@
 use super::{opened, press, sample, screen, show, text};
 use atlascope::explorer::link::Link;
 use atlascope::explorer::session::Session;
-use atlascope::explorer::{Effect, Options, open, placements};
+use atlascope::explorer::{Effect, Options, State, open, placements};
 use atlascope::graphics::Protocol;
 use atlascope::graphics::probe::{self, Choice, Hints, Replies};
 use std::sync::Arc;
@@ -86,6 +86,7 @@ fn options() -> Options {
         session: None,
         link: None,
         remark: None,
+        home: None,
     }
 }
 
@@ -147,4 +148,23 @@ fn a_session_of_another_atlas_does_no_harm() {
             .contains("newer")
     );
     assert!(Session::from_json("[1,").is_err());
+}
+
+#[test]
+fn what_the_terminal_lacks_is_said_unless_it_was_asked_for() {
+    let opened_with = |choice: Choice| {
+        let options = Options {
+            capabilities: probe::decide(&Replies::default(), &Hints::default(), choice),
+            ..options()
+        };
+        let protocol = options.capabilities.protocol;
+        let mut state = State::new("sample.atlas", screen(80, 24, protocol));
+        open(&mut state, &options, Arc::new(sample()));
+        state
+    };
+    let coarse = opened_with(Choice::Auto);
+    assert!(text(&coarse).contains("coarse pictures: `atlascope doctor` says why"));
+    let none = opened_with(Choice::None);
+    assert!(text(&none).contains("names and shades instead; `atlascope doctor` says why"));
+    assert_eq!(opened_with(Choice::HalfBlock).notice, None);
 }

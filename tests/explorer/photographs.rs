@@ -311,6 +311,23 @@ fn a_photograph_of_a_cell_is_located_from_what_the_atlas_knows() {
         .filter(|p| p.id >> 24 == 6)
         .count();
     assert_eq!(rings, cells.len());
+    // A way through them, from most positions to fewest, and round.
+    let n = |state: &State| {
+        let cell = state.cell().unwrap();
+        cells.iter().find(|c| c.0 == cell).unwrap().1
+    };
+    let mut counts = vec![n(&state)];
+    for _ in 1..cells.len() {
+        press(&mut state, "n");
+        counts.push(n(&state));
+    }
+    assert!(counts.is_sorted_by(|a, b| a >= b), "{counts:?}");
+    let first = state.clone();
+    press(&mut state, "n");
+    assert_eq!(n(&state), counts[0]);
+    assert!(text(&state).contains("by positions of the photograph"));
+    press(&mut state, "N");
+    assert_eq!(state.cursor, first.cursor);
     // The grid of icons: every position shows its own cell.
     press(&mut state, "A");
     let arranged = state.arrangement.clone().unwrap();
@@ -377,7 +394,7 @@ fn a_photograph_by_path_goes_through_the_worker() {
     assert_eq!(state.cell(), Some(3));
     let shown = text(&state);
     assert!(
-        shown.contains("cat.jpg, Persian cat 75 %: 196 positions in 1 cells"),
+        shown.contains("cat.jpg, Persian cat 75 %: 196 positions in 1 cell;"),
         "{shown}"
     );
     press(&mut state, "A");

@@ -2,6 +2,7 @@
 
 use super::{opened, press};
 use atlascope::explorer::mouse::{Pointer, PointerKind};
+use atlascope::explorer::state::Overlay;
 use atlascope::explorer::{Message, State, update};
 use atlascope::graphics::Protocol;
 
@@ -94,4 +95,46 @@ fn layers_are_chosen_by_their_names_and_thumbnails() {
         i64::from(thumb.y),
     );
     assert_eq!(state.layer, 0);
+}
+
+#[test]
+fn the_view_is_dragged_on_the_map_in_small() {
+    let mut state = opened(160, 45, Protocol::Kitty);
+    press(&mut state, "++++");
+    let small = state.panes().side.unwrap().minimap;
+    let (x, y) = (i64::from(small.x), i64::from(small.y));
+    let (right, bottom) = (i64::from(small.right()) - 1, i64::from(small.bottom()) - 1);
+    let last = state.grid() - 1;
+    point(&mut state, PointerKind::Press, x, y);
+    assert_eq!(state.cursor, (0, 0));
+    let first = state.camera;
+    // Also when the hand slips off it.
+    point(&mut state, PointerKind::Drag, right + 40, bottom + 9);
+    assert_eq!(state.cursor, (last, last));
+    assert!(state.camera.left > first.left && state.camera.top > first.top);
+    point(&mut state, PointerKind::Release, right, bottom);
+    assert!(state.grip.is_none() && state.cursor == (last, last));
+    let (rows, cols) = state.projection().unwrap().visible();
+    assert!(rows.contains(&last) && cols.contains(&last));
+}
+
+#[test]
+fn what_the_side_pane_shows_can_be_clicked() {
+    let mut state = opened(160, 60, Protocol::Kitty);
+    let cell = state.cell().unwrap();
+    let alike = state.about.nearest[0].0;
+    let side = state.panes().side.unwrap();
+    let rect = side.nearest_rects(state.screen.cell_pixels)[0];
+    let (x, y) = (i64::from(rect.x), i64::from(rect.y));
+    point(&mut state, PointerKind::Press, x, y);
+    assert_eq!(state.cell(), Some(alike));
+    press(&mut state, "<Backspace>");
+    assert_eq!(state.cell(), Some(cell));
+    let rect = side.exemplar_rects(state.screen.cell_pixels)[1];
+    let (x, y) = (i64::from(rect.x), i64::from(rect.y));
+    point(&mut state, PointerKind::Press, x, y);
+    let Some(Overlay::Photos { selected, .. }) = state.overlay else {
+        panic!("{:?}", state.overlay);
+    };
+    assert_eq!(selected, 1);
 }

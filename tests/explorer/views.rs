@@ -5,6 +5,7 @@ use atlascope::atlas::sample::SampleSpec;
 use atlascope::explorer::arrangement::Kind;
 use atlascope::explorer::column::Column;
 use atlascope::explorer::focus::Shade;
+use atlascope::explorer::placement::visible_cells;
 use atlascope::explorer::{labels, placements};
 use atlascope::graphics::Protocol;
 use std::collections::HashSet;
@@ -91,6 +92,35 @@ fn the_class_view_leaves_only_cells_of_the_class() {
     let mut state = opened(80, 24, Protocol::Kitty);
     press(&mut state, "v");
     assert!(state.notice.as_ref().unwrap().contains("no class"));
+}
+
+#[test]
+fn remarks_are_told_whole_on_a_small_screen() {
+    for keys in [
+        "/fireboat<Enter>",
+        "v",
+        "vv",
+        "vvv",
+        "x",
+        "P",
+        "A",
+        "m",
+        "C<Enter>",
+        ")",
+        "e",
+    ] {
+        let mut state = opened(80, 24, Protocol::Kitty);
+        press(&mut state, "/fireboat<Enter>");
+        press(&mut state, keys);
+        if let Some(notice) = &state.notice {
+            let screen = text(&state);
+            let last = screen.lines().last().unwrap();
+            assert!(
+                last.contains(notice.as_str()),
+                "{keys}: {notice:?} in {last:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -191,6 +221,29 @@ fn names_on_the_map_never_meet() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_name_keeps_its_room_wherever_the_map_is_cut() {
+    let mut state = opened(160, 45, Protocol::Kitty);
+    press(&mut state, "a");
+    let whole = state.projection().unwrap();
+    let all = labels::covered(&state, &whole);
+    assert!(!all.is_empty());
+    for columns in 1..whole.pane.width {
+        let mut part = whole;
+        part.pane.x += columns;
+        part.pane.width -= columns;
+        part.camera.left += i64::from(columns);
+        let cells = visible_cells(&state, &part).into_iter();
+        let seen: HashSet<(u32, u32)> = cells.map(|(_, row, col)| (row, col)).collect();
+        let wanted: HashSet<_> = all.intersection(&seen).copied().collect();
+        assert_eq!(
+            labels::covered(&state, &part),
+            wanted,
+            "{columns} columns cut"
+        );
     }
 }
 

@@ -36,7 +36,7 @@ impl Model {
                 let (command, tail) = tail.split_once("\x1b\\").unwrap();
                 self.graphics(command);
                 rest = tail;
-            } else if let Some(tail) = rest.strip_prefix("\x1b[?2026h") {
+            } else if let Some(tail) = rest.strip_prefix("\x1b[?2026h\r") {
                 assert!(!std::mem::replace(&mut self.synchronized, true));
                 rest = tail;
             } else if let Some(tail) = rest.strip_prefix("\x1b[?2026l") {

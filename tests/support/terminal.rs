@@ -239,10 +239,16 @@ impl Terminal {
     /// The pixels on the screen.
     #[allow(dead_code, reason = "for tests of pictures")]
     pub(crate) fn picture(&self) -> image::RgbImage {
+        self.picture_on([0; 3])
+    }
+
+    /// The pixels on the screen of a terminal with that background.
+    #[allow(dead_code, reason = "for tests of pictures")]
+    pub(crate) fn picture_on(&self, background: [u8; 3]) -> image::RgbImage {
         let state = self.state.lock().unwrap();
         let screen = state.screen.screen();
         let (rows, columns) = screen.size();
-        let mut pictures = Pictures::new((columns.get(), rows.get()));
+        let mut pictures = Pictures::on(background, (columns.get(), rows.get()));
         pictures.feed(&state.raw);
         pictures.picture(screen)
     }
@@ -260,6 +266,12 @@ impl Terminal {
     /// True while the cursor is hidden.
     pub(crate) fn cursor_is_hidden(&self) -> bool {
         self.state.lock().unwrap().screen.screen().hide_cursor()
+    }
+
+    /// Row and column of the cursor.
+    #[allow(dead_code, reason = "for tests of pictures")]
+    pub(crate) fn cursor(&self) -> (u16, u16) {
+        self.state.lock().unwrap().screen.screen().cursor_position()
     }
 
     /// Everything written so far.

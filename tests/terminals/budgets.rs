@@ -70,9 +70,9 @@ fn half_blocks_and_inline_pictures_stay_below_what_they_stand_for() {
     assert!(most(&inline, |c| c.0 + c.1) <= 600_000, "{inline:?}");
 }
 
-/// On a slow line a moving sixel picture is coarse, and good once the person stops.
-#[test]
-fn sixel_is_coarse_while_it_moves() {
+/// Pans for most of a second over a slow line, on a map of rough icons. Bytes of every moving frame, and the pictures
+/// that came, first while it moved and then once the person had stopped.
+fn moving(personality: Personality) -> (Vec<usize>, Vec<Piece>, Vec<Piece>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("grainy.atlas");
     let spec = SampleSpec {
@@ -83,7 +83,7 @@ fn sixel_is_coarse_while_it_moves() {
     let link = format!("{}#mixed4c,20,10,4", path.display());
     let args = ["explore", "--no-session", &link];
     let line = Some(Line::SLOW);
-    let terminal = Terminal::start_over(&args, &[], Personality::Xterm, SIZE, line);
+    let terminal = Terminal::start_over(&args, &[], personality, SIZE, line);
     terminal.wait_for("status line", 30, |screen| screen.contains("? help"));
     terminal.send("++");
     terminal.wait_quiet(2 * QUIET);
@@ -94,21 +94,71 @@ fn sixel_is_coarse_while_it_moves() {
     }
     let moving = terminal.shown()[frames..].to_vec();
     terminal.wait_quiet(2 * QUIET);
-    let mut start = before;
-    for frame in moving {
-        assert!(frame.bytes - start <= 200_000, "{}", frame.bytes - start);
-        start = frame.bytes;
-    }
-    let sixels = pieces(&terminal.raw()[before..]);
-    let n = sixels
-        .iter()
-        .filter(|(_, piece)| matches!(piece, Piece::Sixel(_)))
-        .count();
-    assert!(n > 3, "{n}");
-    // In the end every part has its full resolution.
-    let all = terminal.last().1 - start;
-    assert!(all > 200_000, "{all}");
+    let raw = terminal.raw();
     quit(terminal);
+    let ends: Vec<usize> = moving.iter().map(|frame| frame.bytes).collect();
+    let starts = std::iter::once(before).chain(ends.iter().copied());
+    let bytes = ends.iter().zip(starts).map(|(end, start)| end - start);
+    let last = ends.last().copied().unwrap_or(before);
+    let pictures = |bytes: &[u8]| -> Vec<Piece> {
+        let found = pieces(bytes).into_iter().map(|(_, piece)| piece);
+        found.filter(Piece::is_picture).collect()
+    };
+    (
+        bytes.collect(),
+        pictures(&raw[before..last]),
+        pictures(&raw[last..]),
+    )
+}
+
+/// On a slow line a moving sixel picture is coarse, and good once the person stops.
+#[test]
+fn sixel_is_coarse_while_it_moves() {
+    let (frames, moving, after) = moving(Personality::Xterm);
+    assert!(frames.iter().all(|&n| n <= 200_000), "{frames:?}");
+    assert!(moving.len() > 3, "{}", moving.len());
+    // In the end every part has its full resolution.
+    let all: usize = after.iter().map(bytes_of).sum();
+    assert!(all > 200_000, "{all}");
+}
+
+/// The same for JPEG: of quality 60 at most while it moves, of 80 in the end.
+#[test]
+fn inline_pictures_are_coarse_while_they_move() {
+    let (frames, moving, after) = moving(Personality::Iterm);
+    assert!(frames.iter().all(|&n| n <= 200_000), "{frames:?}");
+    assert!(moving.len() > 3, "{}", moving.len());
+    // Small ones (the cursor's frame, the large icon) can be good at once.
+    let large = |pictures: &[Piece]| -> Vec<u8> {
+        let large = pictures.iter().filter(|piece| bytes_of(piece) > 32_000);
+        large.filter_map(quantizer).collect()
+    };
+    // The first step of quantization: 16 at quality 50, 13 at 60, 6 at 80 (JPEG, annex K).
+    let moved = large(&moving);
+    assert!(moved.iter().all(|&step| step >= 13), "{moved:?}");
+    let last = large(&after);
+    assert!(last.len() > 1 && last.ends_with(&[6]), "{last:?}");
+}
+
+fn bytes_of(piece: &Piece) -> usize {
+    match piece {
+        Piece::Sixel(bytes) | Piece::Inline(_, bytes) => bytes.len(),
+        _ => 0,
+    }
+}
+
+/// The first step of an inline JPEG's first table of quantization.
+fn quantizer(piece: &Piece) -> Option<u8> {
+    use base64::Engine as _;
+    let Piece::Inline(_, data) = piece else {
+        return None;
+    };
+    let jpeg = base64::engine::general_purpose::STANDARD
+        .decode(data)
+        .unwrap();
+    let table = jpeg.windows(2).position(|pair| pair == [0xff, 0xdb])?;
+    // Marker, length, number of the table.
+    jpeg.get(table + 5).copied()
 }
 
 #[test]

@@ -77,6 +77,8 @@ pub struct Prompt {
     pub kind: PromptKind,
     /// What was typed.
     pub text: String,
+    /// What might come next, for a path.
+    pub hint: String,
 }
 
 /// What a line is typed for.

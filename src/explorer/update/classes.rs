@@ -10,6 +10,7 @@ use crate::explorer::column::{Coloured, Column};
 use crate::explorer::focus::{Colouring, Focus, strongest};
 use crate::explorer::search::Purpose;
 use crate::explorer::state::{Look, State};
+use crate::explorer::view::counted;
 use std::sync::Arc;
 
 const NO_CLASS: &str = "no class chosen: / searches one";
@@ -102,10 +103,14 @@ fn next_filter(state: &mut State) {
     let (samples, cells) = view.totals();
     let strongest = view.ranked().first().copied();
     let how = match view.filter {
-        Filter::Top => "with the largest attribution",
+        Filter::Top => "that speak most for it",
         Filter::Winner => "that speak for no class more",
     };
-    state.notice = Some(format!("{samples} activations {how}, in {cells} cells"));
+    state.notice = Some(format!(
+        "{} {how}, in {}",
+        counted(samples, "activation"),
+        counted(cells, "cell")
+    ));
     // The cursor does not stay where nothing is shown.
     if !state.cell().is_some_and(|cell| state.shows(cell))
         && let Some(cell) = strongest
@@ -282,12 +287,20 @@ fn ranked(state: &State) -> Option<Vec<usize>> {
         (Some(view), ..) => view.ranked(),
         (None, Some(focus), _) => strongest(level, focus),
         (None, None, Some(column)) => column.ranked(),
+        (None, None, None) if state.located.is_some() => by_positions(state),
         (None, None, None) => return None,
     };
     let here = cells
         .into_iter()
         .filter(|&cell| state.place_of(cell).is_some());
     Some(here.collect())
+}
+
+/// The cells of the located photograph, those with most of its positions first.
+fn by_positions(state: &State) -> Vec<usize> {
+    let mut cells = state.located_cells();
+    cells.sort_by_key(|&(cell, n)| (std::cmp::Reverse(n), cell));
+    cells.into_iter().map(|(cell, _)| cell).collect()
 }
 
 /// To the cell whose rank is `by` after that of the cell under the cursor, round the ends.
@@ -318,7 +331,8 @@ fn step_from(state: &mut State, rank: Option<usize>, by: i64) {
     let of = match (&state.class_view, state.focus) {
         (Some(_), _) => "by activations of this class",
         (None, Some(_)) => "for this class",
-        (None, None) => "for this column",
+        (None, None) if state.column.is_some() => "for this column",
+        (None, None) => "by positions of the photograph",
     };
     state.notice = Some(format!("cell {} of {n} {of}", next + 1));
 }

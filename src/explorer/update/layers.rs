@@ -3,9 +3,9 @@
 use super::travel::put_cursor;
 use super::zoom::{change_zoom, fit};
 use crate::atlas::{LayerAtlas, Level};
-use crate::explorer::camera::Zoom;
+use crate::explorer::camera::{Zoom, grid_from_layout, layout_from_grid};
 use crate::explorer::state::State;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Shows another layer, near the cell that holds most of the samples under the cursor.
 pub(super) fn go_to_layer(state: &mut State, idx: usize) {
@@ -46,7 +46,9 @@ pub(super) fn nearest_grid(layer: &LayerAtlas, grid: u32) -> usize {
         .unwrap_or(0)
 }
 
-/// The cell of another layer with most samples (same image, row and column) of a cell.
+/// The cell of another layer with most samples of a cell: the same images, and the positions that lie at the same place
+/// of them, for layers differ in rows and columns. Where a position was not sampled there, the cell that a build found
+/// nearest to it counts.
 fn twin_cell(
     from: &LayerAtlas,
     from_level: usize,
@@ -54,26 +56,47 @@ fn twin_cell(
     to: &LayerAtlas,
     to_level: usize,
 ) -> Option<(u32, u32)> {
-    let origin = |layer: &LayerAtlas, sample: u32| {
+    let level = to.levels.get(to_level)?;
+    let along = |at: u8, n: u32, m: u32| (2 * u32::from(at) + 1) * m / (2 * n.max(1));
+    let (n, m) = (from.map_size, to.map_size);
+    let mut wanted: HashMap<(u32, u32, u32), u32> = HashMap::new();
+    for &sample in from.levels.get(from_level)?.members_of(cell) {
         let s = sample as usize;
-        (
-            layer.samples.image[s],
-            layer.samples.row[s],
-            layer.samples.col[s],
-        )
-    };
-    let members = from.levels[from_level].members_of(cell);
-    let wanted: HashSet<_> = members.iter().map(|&s| origin(from, s)).collect();
-    let level = &to.levels[to_level];
-    let shared = |idx: usize| {
-        let members = level.members_of(idx).iter();
-        members
-            .filter(|&&s| wanted.contains(&origin(to, s)))
-            .count()
-    };
-    let best = (0..level.cells.len())
-        .map(|idx| (shared(idx), std::cmp::Reverse(idx)))
+        let (row, col) = (from.samples.row[s], from.samples.col[s]);
+        let place = (along(row, n.0, m.0), along(col, n.1, m.1));
+        *wanted
+            .entry((from.samples.image[s], place.0, place.1))
+            .or_default() += 1;
+    }
+    let mut votes = vec![0; level.cells.len()];
+    for (idx, votes) in votes.iter_mut().enumerate() {
+        for &sample in level.members_of(idx) {
+            let s = sample as usize;
+            let (row, col) = (to.samples.row[s], to.samples.col[s]);
+            let there = (to.samples.image[s], u32::from(row), u32::from(col));
+            *votes += wanted.remove(&there).unwrap_or(0);
+        }
+    }
+    for ((image, row, col), n) in wanted {
+        if let Some(idx) = cell_of_position(to, level, image, row * m.1 + col) {
+            votes[idx] += n;
+        }
+    }
+    let best = (0..votes.len())
+        .map(|idx| (votes[idx], std::cmp::Reverse(idx)))
         .max()?;
     let cell = level.cells[best.1.0];
     (best.0 > 0).then_some((cell.row, cell.col))
+}
+
+/// The cell of a level in which a position of an image falls, where that is known.
+fn cell_of_position(layer: &LayerAtlas, level: &Level, image: u32, position: u32) -> Option<usize> {
+    let finest = layer.levels.last()?;
+    let known = layer
+        .position_cells
+        .get((image as usize, position as usize))?;
+    let cell = finest.cells.get(usize::from(*known))?;
+    let place = layout_from_grid(cell.row, cell.col, finest.grid);
+    let (row, col) = grid_from_layout(place, level.grid);
+    level.cell_at(row, col)
 }

@@ -7,8 +7,8 @@ use crate::explorer::action::{Action, Effect};
 use crate::explorer::palette::{Choice, Palette};
 use crate::explorer::search::{Purpose, Search, erase_word};
 use crate::explorer::state::{Overlay, Prompt, PromptKind, State};
+use crate::explorer::typed::{Completed, Completion, path_of};
 use crate::explorer::worker::{Photo, Work};
-use std::path::PathBuf;
 
 /// Opens a line, or edits it.
 pub(super) fn act(state: &mut State, action: Action) {
@@ -54,7 +54,11 @@ pub(super) fn act(state: &mut State, action: Action) {
 
 pub(super) fn prompt(state: &mut State, kind: PromptKind, text: String) {
     if state.atlas.is_some() {
-        state.overlay = Some(Overlay::Prompt(Prompt { kind, text }));
+        state.overlay = Some(Overlay::Prompt(Prompt {
+            kind,
+            text,
+            hint: String::new(),
+        }));
     }
 }
 
@@ -105,6 +109,7 @@ pub(super) fn edit(state: &mut State, change: impl FnOnce(&mut String)) {
         }
         Some(Overlay::Prompt(prompt)) => {
             change(&mut prompt.text);
+            prompt.hint.clear();
             if prompt.kind == PromptKind::Filter {
                 let words = prompt.text.clone();
                 suspects::filter(state, &words);
@@ -178,23 +183,61 @@ pub(super) fn accept(state: &mut State) -> Vec<Effect> {
     }
 }
 
+/// Asks for the end of a path that is typed; `None` when none is.
+pub(super) fn complete(state: &State) -> Option<Vec<Effect>> {
+    let Some(Overlay::Prompt(prompt)) = &state.overlay else {
+        return None;
+    };
+    let folders = match prompt.kind {
+        PromptKind::Folder => true,
+        PromptKind::Locate | PromptKind::Patch => false,
+        _ => return None,
+    };
+    let mut path = path_of(&prompt.text, state.home.as_deref());
+    if prompt.text.trim_end().ends_with('/') || prompt.text.trim() == "~" {
+        // The folder's own entries are meant.
+        path.push("");
+    }
+    let typed = prompt.text.clone();
+    let asked = Completion {
+        typed,
+        path,
+        folders,
+    };
+    Some(vec![Effect::Work(Work::Complete(asked))])
+}
+
+/// The end of a path, unless something else was typed since.
+pub(super) fn completed(state: &mut State, typed: &str, found: Completed) {
+    if let Some(Overlay::Prompt(prompt)) = &mut state.overlay
+        && prompt.text == typed
+    {
+        prompt.text = found.text;
+        prompt.hint = found.hint;
+    }
+}
+
 fn typed(state: &mut State, prompt: &Prompt) -> Vec<Effect> {
     let text = prompt.text.trim();
     match prompt.kind {
         PromptKind::Note => marks::write_note(state, text),
         PromptKind::GoTo => marks::go_to_text(state, text),
         PromptKind::Folder if !text.is_empty() => {
-            let folder = PathBuf::from(text);
+            let folder = path_of(text, state.home.as_deref());
             return vec![Effect::Work(Work::Folder(folder))];
         }
         PromptKind::Locate if !text.is_empty() => {
             state.locating = true;
             state.notice = Some(format!("locating {text}"));
-            return vec![Effect::Work(Work::Locate(Photo::File(PathBuf::from(text))))];
+            let path = path_of(text, state.home.as_deref());
+            return vec![Effect::Work(Work::Locate(Photo::File(path)))];
         }
         PromptKind::Opinion => suspects::write_opinion(state, text),
         PromptKind::Filter => suspects::filter(state, text),
-        PromptKind::Patch if !text.is_empty() => return suspects::test_picture(state, text),
+        PromptKind::Patch if !text.is_empty() => {
+            let path = path_of(text, state.home.as_deref());
+            return suspects::test_picture(state, &path.to_string_lossy());
+        }
         PromptKind::Folder | PromptKind::Locate | PromptKind::Patch => {}
     }
     Vec::new()

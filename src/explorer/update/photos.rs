@@ -5,6 +5,7 @@ use crate::explorer::action::{Action, Effect};
 use crate::explorer::arrangement::Arrangement;
 use crate::explorer::photos_grid;
 use crate::explorer::state::{Overlay, State};
+use crate::explorer::view::counted;
 use crate::explorer::worker::{Answer, Located, Photo, Work};
 use std::sync::Arc;
 
@@ -119,6 +120,7 @@ pub(super) fn answer(state: &mut State, answer: Answer) {
             state.notice = Some(found);
         }
         Answer::Folder(Err(why)) => state.notice = Some(why),
+        Answer::Completed(typed, found) => super::line::completed(state, &typed, found),
         Answer::Bench(outcome) => super::suspects::answer(state, outcome),
         Answer::Located(Ok(located)) => {
             state.locating = false;
@@ -179,8 +181,10 @@ fn summary(state: &State, located: &Located) -> String {
     });
     let key = state.keymap.key(Action::ActivationGrid);
     format!(
-        "{name}{}: {positions} positions in {distinct} cells; {key} shows their icons",
-        seen.unwrap_or_default()
+        "{name}{}: {} in {}; {key} shows their icons",
+        seen.unwrap_or_default(),
+        counted(positions as u64, "position"),
+        counted(distinct as u64, "cell")
     )
 }
 

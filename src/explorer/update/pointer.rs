@@ -1,13 +1,15 @@
-//! The mouse: a click puts the cursor, the wheel zooms at the pointer, dragging moves the map.
+//! The mouse: a click puts the cursor, the wheel zooms at the pointer, dragging moves the map, or the view on the map
+//! in small. Whatever can be seen in the side pane can be clicked.
 
 use super::travel::put_cursor;
-use super::{layers, photos, zoom};
+use super::{layers, marks, photos, travel, zoom};
 use crate::explorer::action::Action;
-use crate::explorer::mouse::{Grip, Pointer, PointerKind};
+use crate::explorer::camera::grid_from_layout;
+use crate::explorer::mouse::{Grip, Held, Pointer, PointerKind};
 use crate::explorer::photos_grid;
 use crate::explorer::state::{Overlay, State};
 use crate::explorer::strip;
-use crate::explorer::view::{layer_at, suspect_at};
+use crate::explorer::view::{layer_at, nearest_rects, suspect_at};
 
 /// Rows of a list that a step of the wheel goes.
 const WHEEL_ROWS: usize = 3;
@@ -67,12 +69,25 @@ fn over_photos(state: &mut State, pointer: Pointer) {
 
 fn press(state: &mut State, at: (u16, u16)) {
     state.notice = None;
+    let grip = |state: &State, held: Held| Grip {
+        held,
+        at,
+        camera: state.camera,
+        moved: false,
+    };
     if state.panes().map.contains(at.into()) {
-        state.grip = Some(Grip {
-            at,
-            camera: state.camera,
-            moved: false,
-        });
+        state.grip = Some(grip(state, Held::Map));
+        return;
+    }
+    if state
+        .panes()
+        .side
+        .is_some_and(|side| side.minimap.contains(at.into()))
+    {
+        state.grip = Some(grip(state, Held::View));
+        return show_place(state, at);
+    }
+    if press_beside(state, at) {
         return;
     }
     if let Some(row) = suspect_at(state, at) {
@@ -85,12 +100,61 @@ fn press(state: &mut State, at: (u16, u16)) {
     }
 }
 
+/// What is clicked on the map in small comes into the middle of the screen.
+fn show_place(state: &mut State, at: (u16, u16)) {
+    let Some(side) = state.panes().side.filter(|_| state.arrangement.is_none()) else {
+        return;
+    };
+    let area = side.minimap;
+    let share = |at: u16, start: u16, length: u16| {
+        (f32::from(at.saturating_sub(start)) + 0.5) / f32::from(length.max(1))
+    };
+    let place = (
+        share(at.0, area.x, area.width),
+        share(at.1, area.y, area.height),
+    );
+    let (row, col) = grid_from_layout(place, state.grid());
+    put_cursor(state, i64::from(row), i64::from(col));
+    zoom::centre(state);
+}
+
+/// An icon of the most alike cells is gone to, a photograph is shown with all of them. True when one was there.
+fn press_beside(state: &mut State, at: (u16, u16)) -> bool {
+    if state.suspects.open {
+        return false;
+    }
+    let alike = nearest_rects(state).into_iter();
+    if let Some((cell, _)) = alike.into_iter().find(|(_, rect)| rect.contains(at.into())) {
+        marks::remember_place(state);
+        travel::put_on_cell(state, cell);
+        return true;
+    }
+    let Some(side) = state.panes().side else {
+        return false;
+    };
+    let rects = side.exemplar_rects(state.screen.cell_pixels);
+    let shown = state.shown_exemplars().into_iter().zip(rects);
+    let Some((exemplar, _)) = shown.into_iter().find(|(_, rect)| rect.contains(at.into())) else {
+        return false;
+    };
+    let among = state.about.exemplars.iter().position(|e| *e == exemplar);
+    state.overlay = Some(Overlay::Photos {
+        selected: among.unwrap_or(0),
+        whole: false,
+    });
+    true
+}
+
 /// The map follows the hand; the cursor's cell stays the same until it would leave the pane.
 fn drag(state: &mut State, at: (u16, u16)) {
     let (Some(mut grip), Some(projection)) = (state.grip, state.projection()) else {
         return;
     };
     grip.moved = true;
+    if grip.held == Held::View {
+        state.grip = Some(grip);
+        return show_place(state, at);
+    }
     let along = |from: u16, to: u16| i64::from(from) - i64::from(to);
     let mut moved = projection;
     moved.camera.left = grip.camera.left + along(grip.at.0, at.0);
@@ -122,7 +186,7 @@ fn release(state: &mut State, at: (u16, u16)) {
     let Some(grip) = state.grip.take() else {
         return;
     };
-    if grip.moved && grip.at != at {
+    if grip.held == Held::View || (grip.moved && grip.at != at) {
         return;
     }
     let Some(projection) = state.projection() else {

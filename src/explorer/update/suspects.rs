@@ -296,7 +296,12 @@ pub(super) fn write_opinion(state: &mut State, text: &str) {
 /// Tests what is under the bar.
 fn test(state: &mut State) -> Vec<Effect> {
     let Some(row) = state.suspects.row() else {
-        state.notice = Some("there is no candidate to test".to_owned());
+        let why = if state.suspects.suspects().is_none() {
+            "still looking for candidates"
+        } else {
+            "there is no candidate to test"
+        };
+        state.notice = Some(why.to_owned());
         return Vec::new();
     };
     if state.suspects.is_running(row) {

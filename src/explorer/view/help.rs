@@ -8,7 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 /// Width of the column with the keys.
-const KEY_COLUMNS: u16 = 20;
+const KEY_COLUMNS: u16 = 22;
 /// Empty columns around a row.
 const MARGIN: u16 = 6;
 

@@ -138,7 +138,7 @@ fn labels(state: &State, projection: &Projection, style: Style, buf: &mut Buffer
     }
 }
 
-/// Without pictures the cursor is reversed text; an empty cell gets a mark to be seen.
+/// Without pictures the cursor is reversed text between brackets: reversed alone, a full shade is as dark as nothing.
 fn text_cursor(state: &State, projection: &Projection, buf: &mut Buffer) {
     let (row, col) = state.cursor;
     if let Some(rect) = cell_rect(projection, row, col) {
@@ -146,6 +146,12 @@ fn text_cursor(state: &State, projection: &Projection, buf: &mut Buffer) {
             rect.intersection(buf.area),
             Style::new().add_modifier(Modifier::REVERSED),
         );
+        let strong = Style::reset().add_modifier(Modifier::BOLD);
+        for (x, bracket) in [(rect.x, "["), (rect.right() - 1, "]")] {
+            if let Some(cell) = buf.cell_mut((x, rect.y)).filter(|_| rect.width > 1) {
+                cell.set_symbol(bracket).set_style(strong);
+            }
+        }
     }
 }
 

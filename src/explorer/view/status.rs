@@ -23,10 +23,22 @@ pub(super) fn draw(
     }
     let y = area.y;
     let hint = hint(state);
+    let (text, style) = match (&state.notice, &state.failure) {
+        (Some(notice), _) => (notice.clone(), theme.notice),
+        (None, Some(why)) if state.atlas.is_some() => {
+            (format!("the build stopped: {why}"), theme.notice)
+        }
+        _ => (place_on_map(state), theme.plain),
+    };
+    // A remark is told whole; what is always there makes room for it.
+    let wanted = match state.notice {
+        Some(_) => width(&text),
+        None => 0,
+    };
     // From the right: hints, protocol, build; each only as far as there is room.
     let mut end = area;
     let mut place = |text: &str, style| {
-        if width(text) + 2 < end.width {
+        if width(text) + 2 + wanted < end.width {
             let x = put_right(buf, end, (end.x, y), text, style);
             end.width = x.saturating_sub(end.x + 2);
         }
@@ -36,13 +48,6 @@ pub(super) fn draw(
         place(&build(state), theme.accent);
     }
     place(state.screen.protocol.name(), theme.faint);
-    let (text, style) = match (&state.notice, &state.failure) {
-        (Some(notice), _) => (notice.clone(), theme.notice),
-        (None, Some(why)) if state.atlas.is_some() => {
-            (format!("the build stopped: {why}"), theme.notice)
-        }
-        _ => (place_on_map(state), theme.plain),
-    };
     let room = end.width.saturating_sub(1);
     put(buf, area, (area.x + 1, y), &cut(&text, room), style);
     None
@@ -124,6 +129,8 @@ fn typed(theme: &Theme, prompt: &Prompt, area: Rect, buf: &mut Buffer) -> (u16, 
         &tail(&prompt.text, room),
         theme.plain,
     );
+    let hint = cut(&prompt.hint, area.right().saturating_sub(x + 3));
+    put(buf, area, (x + 2, area.y), &hint, theme.faint);
     (x.min(area.right() - 1), area.y)
 }
 

@@ -86,7 +86,7 @@ pub(super) fn grouped(n: u64) -> String {
 }
 
 /// `1 cell`, `2 cells`.
-pub(super) fn counted(n: u64, noun: &str) -> String {
+pub(in crate::explorer) fn counted(n: u64, noun: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", grouped(n))
 }

@@ -310,13 +310,9 @@ fn estimates(theme: &Theme, all: &[Estimate], running: bool, sheet: &mut Sheet<'
             return;
         }
         let more = if running && !estimate.done { "…" } else { "" };
-        let numbers = format!(
-            "{} [{}, {}] n {}{more}",
-            signed(estimate.delta),
-            signed(estimate.ci[0]),
-            signed(estimate.ci[1]),
-            estimate.n
-        );
+        let delta = signed(estimate.delta);
+        let [low, high] = estimate.ci.map(signed);
+        let whole = format!("{delta} [{low}, {high}] n {}{more}", estimate.n);
         let (area, y) = (sheet.area, sheet.area.y);
         let x = put(
             sheet.buf,
@@ -325,7 +321,12 @@ fn estimates(theme: &Theme, all: &[Estimate], running: bool, sheet: &mut Sheet<'
             &cut(estimate.method.name(), area.width),
             theme.plain,
         );
-        put_right(sheet.buf, area, (x + 1, y), &numbers, theme.faint);
+        // Beside a long name as much of it as there is room for.
+        let room = area.right().saturating_sub(x + 1);
+        let mut ways = [whole, format!("{delta} [{low}, {high}]{more}"), delta].into_iter();
+        if let Some(numbers) = ways.find(|text| width(text) <= room) {
+            put_right(sheet.buf, area, (x + 1, y), &numbers, theme.faint);
+        }
         sheet.skip(1);
         interval(theme, estimate, range, sheet);
     }

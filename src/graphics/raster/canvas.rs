@@ -12,6 +12,8 @@ const DECODED_LIMIT: usize = 64 << 20;
 const SMALL: usize = 1 << 17;
 /// See [`SMALL`].
 const LARGE: usize = 1 << 20;
+/// Opacity from which on a pixel counts as seen: scaling spreads the rim of an icon into the square beside it.
+const SEEN: u8 = 128;
 /// Bytes of scaled pictures kept.
 const SCALED_LIMIT: usize = 48 << 20;
 
@@ -48,21 +50,23 @@ impl Ready {
         }
     }
 
-    /// Lays `below.len()` pixels from `start` on over a row; true when any is seen.
-    fn lay(&self, start: usize, below: &mut [[u8; 3]]) -> bool {
+    /// Lays `below.len()` pixels from `start` on over a row; `seen` tells in which characters, `wide` pixels each, any
+    /// is seen.
+    fn lay(&self, start: usize, below: &mut [[u8; 3]], wide: usize, seen: &mut [bool]) {
         let range = start..start + below.len();
         match self {
             Self::Opaque(pixels) => {
                 below.copy_from_slice(&pixels[range]);
-                true
+                seen.fill(true);
             }
             Self::Mixed(block) => {
-                let mut seen = false;
-                for (below, &above) in below.iter_mut().zip(&block.pixels()[range]) {
-                    seen |= above[3] > 0;
-                    *below = over(above, *below);
+                let above = block.pixels()[range].chunks_exact(wide);
+                for ((below, above), seen) in below.chunks_exact_mut(wide).zip(above).zip(seen) {
+                    for (below, &above) in below.iter_mut().zip(above) {
+                        *seen |= above[3] >= SEEN;
+                        *below = over(above, *below);
+                    }
                 }
-                seen
             }
         }
     }
@@ -92,6 +96,8 @@ pub(super) struct Canvas {
     rows: u16,
     rgb: Vec<[u8; 3]>,
     covered: Vec<bool>,
+    /// By character, whether a picture reaches there, be it with nothing to see.
+    reached: Vec<bool>,
     decoded: decode::Cache,
     scaled: HashMap<BlockKey, Kept>,
     scaled_bytes: usize,
@@ -107,6 +113,7 @@ impl Canvas {
             rows: 0,
             rgb: Vec::new(),
             covered: Vec::new(),
+            reached: Vec::new(),
             decoded: decode::Cache::new(DECODED_LIMIT),
             scaled: HashMap::new(),
             scaled_bytes: 0,
@@ -124,9 +131,14 @@ impl Canvas {
         self.rgb.len()
     }
 
-    /// By character, whether a picture lies there.
+    /// By character, whether something of a picture is seen there.
     pub(super) fn covered(&self) -> &[bool] {
         &self.covered
+    }
+
+    /// True for a character that a picture reaches with nothing to see: a square without icon.
+    pub(super) fn is_gap(&self, at: usize) -> bool {
+        self.reached[at] && !self.covered[at]
     }
 
     /// Draws `placements`, lowest first. The canvas grows to hold them and never shrinks.
@@ -141,8 +153,10 @@ impl Canvas {
         self.columns = self.columns.max(right.max().unwrap_or(0));
         self.rows = self.rows.max(bottom.max().unwrap_or(0));
         let characters = usize::from(self.columns) * usize::from(self.rows);
-        self.covered.clear();
-        self.covered.resize(characters, false);
+        for flags in [&mut self.covered, &mut self.reached] {
+            flags.clear();
+            flags.resize(characters, false);
+        }
         self.rgb.clear();
         self.rgb
             .resize(characters * self.cell.0 * self.cell.1, self.background);
@@ -168,21 +182,18 @@ impl Canvas {
             usize::from(target.column) * self.cell.0,
             usize::from(target.row) * self.cell.1,
         );
-        let mut seen = false;
         for y in 0..height {
             let start = (y0 + y) * stride + x0;
             let from = (part.from.1 + y) * part.stride + part.from.0;
-            seen |= (part.of).lay(from, &mut self.rgb[start..start + width]);
-        }
-        if seen {
-            self.cover(target);
-        }
-    }
-
-    fn cover(&mut self, target: Target) {
-        for row in target.row..target.row + target.rows {
-            let start = usize::from(row) * usize::from(self.columns) + usize::from(target.column);
-            self.covered[start..start + usize::from(target.columns)].fill(true);
+            let row = usize::from(target.row) + y / self.cell.1;
+            let first = row * usize::from(self.columns) + usize::from(target.column);
+            let characters = first..first + usize::from(target.columns);
+            let (below, seen) = (
+                &mut self.rgb[start..start + width],
+                &mut self.covered[characters.clone()],
+            );
+            part.of.lay(from, below, self.cell.0, seen);
+            self.reached[characters].fill(true);
         }
     }
 

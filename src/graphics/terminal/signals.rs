@@ -112,6 +112,13 @@ fn handle(signal: i32) {
     }
 }
 
+/// True when something could continue us: a shell with job control gives every job a process group of its own. In the
+/// session leader's group, as behind `ssh -t host command`, a stopped program stays stopped for ever.
+pub fn has_shell() -> bool {
+    let group = rustix::process::getpgrp();
+    rustix::process::getsid(None).is_ok_and(|session| session != group)
+}
+
 /// Stops the process as SIGTSTP does by default; returns when it is continued.
 pub(super) fn stop() -> io::Result<()> {
     state().own_stop = true;

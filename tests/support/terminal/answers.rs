@@ -11,6 +11,8 @@ pub(crate) enum Personality {
     NewKitty,
     /// xterm as a VT340: sixel, no synchronized output.
     Xterm,
+    /// mlterm: sixel, and no word about its colours.
+    Mlterm,
     /// iTerm2: OSC 1337.
     Iterm,
     /// A plain terminal: answers DA1 only.
@@ -53,6 +55,7 @@ const XTERM: Table = &[
     (b"\x1b[?2026$p", b"\x1b[?2026;0$y"),
     (b"\x1b[c", b"\x1b[?63;1;2;4;6;9;15;16;22;28c"),
 ];
+const MLTERM: Table = &[FENCE, CELL, (b"\x1b[c", b"\x1b[?63;1;2;3;4;7;29c")];
 const ITERM: Table = &[
     FENCE,
     BLACK,
@@ -75,6 +78,7 @@ pub(super) fn answer(raw: &[u8], from: usize, personality: Personality) -> (Vec<
         Personality::NewKitty => NEW_KITTY,
         Personality::Tmux => TMUX,
         Personality::Xterm => XTERM,
+        Personality::Mlterm => MLTERM,
         Personality::Iterm => ITERM,
         Personality::Plain => PLAIN,
         Personality::Mute => return (Vec::new(), raw.len()),

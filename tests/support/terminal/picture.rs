@@ -22,29 +22,39 @@ struct Placed {
 
 /// A terminal's pictures.
 pub(crate) struct Shown {
-    /// What was painted and stays: sixel, inline pictures.
+    /// What was painted and stays until text is written over it: sixel, inline pictures.
     canvas: RgbImage,
+    background: Rgb<u8>,
+    /// Follows the cursor.
+    text: vt100::Parser,
     pictures: HashMap<u32, RgbaImage>,
     /// By picture and placement number.
     placed: BTreeMap<(u32, u32), Placed>,
     /// Columns and rows of virtual placements.
     divided: HashMap<u32, (u32, u32)>,
-    cursor: (u32, u32),
     upload: Option<(Piece, Vec<u8>)>,
     /// Bytes of pixels held at most at any time.
     pub(crate) most_held: usize,
 }
 
 impl Shown {
-    /// A screen of so many characters.
-    pub(crate) fn new((columns, rows): (u16, u16)) -> Self {
+    /// A black screen of so many characters.
+    pub(crate) fn new(size: (u16, u16)) -> Self {
+        Self::on([0; 3], size)
+    }
+
+    /// A screen of so many characters and a colour.
+    pub(crate) fn on(background: [u8; 3], (columns, rows): (u16, u16)) -> Self {
         let (width, height) = (u32::from(columns) * CELL.0, u32::from(rows) * CELL.1);
+        let background = Rgb(background);
+        let n = |n: u16| std::num::NonZeroU16::new(n).unwrap();
         Self {
-            canvas: RgbImage::new(width, height),
+            canvas: RgbImage::from_pixel(width, height, background),
+            background,
+            text: vt100::Parser::new(n(rows), n(columns), 0),
             pictures: HashMap::new(),
             placed: BTreeMap::new(),
             divided: HashMap::new(),
-            cursor: (0, 0),
             upload: None,
             most_held: 0,
         }
@@ -54,16 +64,8 @@ impl Shown {
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         for (_, piece) in pieces(bytes) {
             match &piece {
-                Piece::Csi(parameters, b'H') => {
-                    let (row, column) = parameters.split_once(';').unwrap_or(("1", "1"));
-                    let place = |text: &str| text.parse::<u32>().unwrap_or(1) - 1;
-                    self.cursor = (place(column), place(row));
-                }
-                Piece::Csi(parameters, b'J') if parameters.is_empty() => {
-                    self.canvas
-                        .pixels_mut()
-                        .for_each(|pixel| *pixel = Rgb([0; 3]));
-                }
+                Piece::Csi(parameters, last) => self.control(parameters, *last),
+                Piece::Text(text) => self.write(text),
                 Piece::Sixel(bytes) => {
                     let picture = icy_sixel::SixelImage::decode(bytes).unwrap();
                     let (w, h) = (picture.width as u32, picture.height as u32);
@@ -82,13 +84,60 @@ impl Shown {
                     self.paint(&picture, size);
                 }
                 Piece::Graphics(..) => self.graphics(&piece),
-                _ => {}
+            }
+        }
+    }
+
+    /// Column and row.
+    fn cursor(&self) -> (u32, u32) {
+        let (row, column) = self.text.screen().cursor_position();
+        (u32::from(column), u32::from(row))
+    }
+
+    fn control(&mut self, parameters: &str, last: u8) {
+        let columns = self.canvas.width() / CELL.0;
+        match last {
+            b'J' if parameters.is_empty() => {
+                let background = self.background;
+                self.canvas.pixels_mut().for_each(|p| *p = background);
+            }
+            b'K' if parameters.is_empty() => self.erase(columns),
+            b'X' => self.erase(parameters.parse().unwrap_or(1)),
+            _ => {}
+        }
+        let last = char::from(last);
+        self.text
+            .process(format!("\x1b[{parameters}{last}").as_bytes());
+    }
+
+    /// Text takes the place of pictures.
+    fn write(&mut self, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        let (plain, rest) = text.split_at(text.find('\x1b').unwrap_or(text.len()));
+        for character in plain.chars() {
+            if !character.is_control() {
+                self.erase(1);
+            }
+            self.text.process(character.to_string().as_bytes());
+        }
+        self.text.process(rest.as_bytes());
+    }
+
+    /// Empties characters from the cursor on.
+    fn erase(&mut self, n: u32) {
+        let (column, row) = self.cursor();
+        let right = ((column + n) * CELL.0).min(self.canvas.width());
+        let bottom = ((row + 1) * CELL.1).min(self.canvas.height());
+        for y in row * CELL.1..bottom {
+            for x in column * CELL.0..right {
+                self.canvas.put_pixel(x, y, self.background);
             }
         }
     }
 
     fn paint(&mut self, picture: &RgbaImage, (width, height): (u32, u32)) {
-        let (x, y) = (self.cursor.0 * CELL.0, self.cursor.1 * CELL.1);
+        let (column, row) = self.cursor();
+        let (x, y) = (column * CELL.0, row * CELL.1);
         let whole = (0, 0, picture.width(), picture.height());
         lay(&mut self.canvas, picture, whole, (x, y, width, height));
     }
@@ -117,7 +166,7 @@ impl Shown {
                 let width = get("w").unwrap_or(picture.width() - x);
                 let height = get("h").unwrap_or(picture.height() - y);
                 let placed = Placed {
-                    at: self.cursor,
+                    at: self.cursor(),
                     size: (get("c").unwrap(), get("r").unwrap()),
                     source: (x, y, width, height),
                     z: n("z").unwrap_or(0) as i32,
