@@ -11,6 +11,7 @@ mod columns;
 mod components;
 mod context;
 mod features;
+mod heat;
 mod list;
 mod members;
 mod pairs;
@@ -24,11 +25,14 @@ use cells::Tested;
 use columns::Id;
 use context::Context;
 use features::Features;
+use std::collections::HashMap;
 
 /// Images that a class must have to be searched.
 pub const MIN_IMAGES: usize = 10;
 /// Exemplars of a candidate at most.
 pub const MAX_EXEMPLARS: usize = 10;
+/// Cosine from which two features of a class are one: neighbours are left out of lists from there on.
+const ALIKE: f32 = 0.9;
 /// Entries of a list at most.
 const MOST: usize = 2000;
 
@@ -163,9 +167,12 @@ pub fn find(atlas: &Atlas) -> Suspects {
     let context = Context::new(atlas);
     let features = Features::all(atlas);
     let mut tested: Vec<Tested> = Vec::new();
-    for features in &features {
+    // Of every candidate the vocabulary that it is from.
+    let mut from: Vec<usize> = Vec::new();
+    for (vocabulary, features) in features.iter().enumerate() {
         tested.extend(cells::candidates(&context, features));
         tested.extend(components::candidates(&context, features));
+        from.resize(tested.len(), vocabulary);
     }
     if let Some(shown) = features.last() {
         tested.extend(style::candidates(&context, shown));
@@ -173,8 +180,12 @@ pub fn find(atlas: &Atlas) -> Suspects {
     let n_tested = tested.len();
     let rates = chance::false_discovery_rates(&tested.iter().map(|t| t.p).collect::<Vec<_>>());
     let mut kinds = [(); 4].map(|()| Vec::new());
-    for (tested, rate) in tested.into_iter().zip(rates) {
+    let mut shows = HashMap::new();
+    for (at, (tested, rate)) in tested.into_iter().zip(rates).enumerate() {
         let mut candidate = tested.candidate;
+        if let (Some(feature), Some(&vocabulary)) = (tested.shows, from.get(at)) {
+            shows.insert(name(&candidate), (vocabulary, usize::from(feature)));
+        }
         candidate.q = Some(rate as f32);
         candidate.score = list::score(&candidate);
         let kind = match candidate.kind {
@@ -188,12 +199,31 @@ pub fn find(atlas: &Atlas) -> Suspects {
     for kind in &mut kinds {
         list::sort(kind);
     }
-    let candidates = list::merge(kinds.into(), MOST);
+    // Two candidates of one class whose exemplars mostly show features of nearly one direction.
+    let alike = |a: &Candidate, b: &Candidate| match (shows.get(&name(a)), shows.get(&name(b))) {
+        (Some((from, one)), Some((of, two))) if from == of => {
+            let units = &features[*from].units;
+            units.row(*one).dot(&units.row(*two)) > ALIKE
+        }
+        _ => false,
+    };
+    let candidates = list::merge(kinds.into(), MOST, &alike);
     Suspects {
         candidates,
         n_tested,
         ..about(&context)
     }
+}
+
+/// What tells candidates of one list apart.
+fn name(candidate: &Candidate) -> (Kind, usize, ClassId, Place, Option<u16>) {
+    (
+        candidate.kind,
+        candidate.layer,
+        candidate.class,
+        candidate.cell,
+        candidate.component,
+    )
 }
 
 /// Cells that support two unlike classes, the strongest first.
@@ -235,6 +265,7 @@ fn about(context: &Context<'_>) -> Suspects {
     let too_small = too_small.filter(|(_, images)| (1..MIN_IMAGES).contains(&images.len()));
     let mut missing = vec![
         (Id::Paste, "it comes from a test"),
+        (Id::Flips, "it comes from a test"),
         (Id::Ablation, "it comes from a test"),
     ];
     if context.atlas.head.is_none() {
@@ -242,6 +273,7 @@ fn about(context: &Context<'_>) -> Suspects {
                    program built it";
         for id in [
             Id::Likeness,
+            Id::NearDuplicate,
             Id::Ease,
             Id::Eigenvalue,
             Id::Spread,

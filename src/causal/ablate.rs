@@ -207,13 +207,13 @@ fn tell(with: &[f32], without: &[f32], lost: u32, seed: u64) -> Estimate {
         controls: Controls {
             delta: controls.mean,
             ci: controls.ci,
-            noise: None,
-            over_noise: None,
+            ..Controls::default()
         },
         contrast: contrast.ci,
         n: with.len() as u32,
         flips: lost,
         best_flips: None,
+        scale: None,
         done: true,
     }
 }

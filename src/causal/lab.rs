@@ -32,6 +32,15 @@ const FIELD_IMAGES: usize = 4;
 /// Logits of one picture.
 pub type Logits = Arc<Vec<f32>>;
 
+/// Where natural control crops come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// Photographs that show none of these classes.
+    Others(&'a [ClassId]),
+    /// These photographs.
+    Of(&'a [u32]),
+}
+
 /// A natural control crop on a background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct ControlKey {
@@ -45,6 +54,7 @@ struct ControlKey {
 struct NoiseKey {
     background: u32,
     spot: Spot,
+    round: u32,
 }
 
 /// Where and how large something is pasted.
@@ -315,18 +325,25 @@ impl Lab {
         }
     }
 
-    /// A natural control for a background: a crop of another photograph from the place that it is pasted at. The same
-    /// for every feature, unless it would show one of the classes of `avoid`.
+    /// A natural control for a background: a crop of another photograph from the place that it is pasted at. From
+    /// others the same for every feature, unless it would show one of the classes to avoid.
     fn draw_control(
         &self,
         (background, spot): (u32, Spot),
-        avoid: &[ClassId],
+        from: Source<'_>,
         round: u32,
     ) -> Option<ControlKey> {
+        let (all, avoid) = match from {
+            Source::Others(avoid) => (&self.order[..], avoid),
+            Source::Of(some) => (some, &[][..]),
+        };
+        if all.is_empty() {
+            return None;
+        }
         let stream = mix((u64::from(background) << 16) | u64::from(round));
         let mut rng = Rng::stream(self.seed, stream);
         for _ in 0..CONTROL_TRIES {
-            let source = self.order[rng.below(self.order.len())];
+            let source = all[rng.below(all.len())];
             let bad = source == background
                 || self.unreadable.contains_key(&source)
                 || self.album.shows(source, avoid);
@@ -345,12 +362,12 @@ impl Lab {
     fn draw_controls(
         &mut self,
         backgrounds: &[(u32, Spot)],
-        avoid: &[ClassId],
+        from: Source<'_>,
         round: u32,
     ) -> Vec<Option<ControlKey>> {
         // What cannot be read is known after the first look and is not drawn in the second.
         for _ in 0..CONTROL_TRIES {
-            let draw = |&at: &(u32, Spot)| self.draw_control(at, avoid, round);
+            let draw = |&at: &(u32, Spot)| self.draw_control(at, from, round);
             let keys: Vec<Option<ControlKey>> = backgrounds.iter().map(draw).collect();
             let fresh = |key: &&ControlKey| !self.controls.contains_key(key);
             let sources = keys.iter().flatten().filter(fresh).map(|key| key.source);
@@ -369,10 +386,10 @@ impl Lab {
     pub fn control(
         &mut self,
         backgrounds: &[(u32, Spot)],
-        avoid: &[ClassId],
+        from: Source<'_>,
         round: u32,
     ) -> Result<Vec<Option<Logits>>> {
-        let keys = self.draw_controls(backgrounds, avoid, round);
+        let keys = self.draw_controls(backgrounds, from, round);
         let mut missing = Vec::new();
         let mut squares = Vec::new();
         for key in keys.iter().flatten() {
@@ -401,19 +418,26 @@ impl Lab {
             .collect())
     }
 
-    /// Logits of each background under uniform noise.
+    /// Logits of each background under uniform noise of round `round`.
     ///
     /// # Errors
     /// Those of [`Self::run`].
-    pub fn noise(&mut self, backgrounds: &[(u32, Spot)]) -> Result<Vec<Logits>> {
-        let key = |&(background, spot): &(u32, Spot)| NoiseKey { background, spot };
+    pub fn noise(&mut self, backgrounds: &[(u32, Spot)], round: u32) -> Result<Vec<Logits>> {
+        let key = |&(background, spot): &(u32, Spot)| NoiseKey {
+            background,
+            spot,
+            round,
+        };
         let mut squares = Vec::new();
         let mut missing = Vec::new();
         for at @ (idx, spot) in backgrounds {
             if self.noises.contains_key(&key(at)) {
                 continue;
             }
-            let mut rng = Rng::stream(self.seed, mix(u64::from(*idx) | 1 << 40));
+            let mut rng = Rng::stream(
+                self.seed,
+                mix(u64::from(*idx) | 1 << 40 | u64::from(round) << 41),
+            );
             let piece = pixels::noise(spot.size.0, spot.size.1, &mut rng);
             squares.push(pixels::paste(&*self.square(*idx)?, &piece, spot.at));
             missing.push(key(at));

@@ -5,12 +5,13 @@
 //! depend on how sure the network was, so the statistic here is the change of the centred target logit, and flips are
 //! its headline.
 
-use super::lab::{Lab, Logits, Spot, centred, predicted};
+use super::lab::{Lab, Logits, Source, Spot, centred, predicted};
 use super::pixels::{self, Corner};
 use super::statistics::{self, Unit};
+use super::transfer::{self, GAP_IMAGES};
 use super::{CausalError, Result};
 use crate::atlas::ClassId;
-use crate::suspects::claim::{Controls, Estimate, Method};
+use crate::suspects::claim::{Controls, Estimate, Method, least};
 use image::RgbImage;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -72,6 +73,8 @@ pub struct Paste {
     pub without: HashSet<u32>,
     /// What is pasted, in turns.
     pub pieces: Vec<Piece>,
+    /// Images of the class, whose crops from the same places are compared as well; none compares with none.
+    pub class: Vec<u32>,
     /// Where.
     pub at: At,
     /// Number of backgrounds.
@@ -93,8 +96,10 @@ pub struct Trial {
     pub pasted: Vec<Logits>,
     /// With natural control crops.
     pub controls: Vec<Logits>,
+    /// With crops of the class's own images.
+    pub class: Vec<Logits>,
     /// With noise.
-    pub noise: Option<Logits>,
+    pub noise: Vec<Logits>,
 }
 
 /// Changes of the centred logit under what was put on the backgrounds, and under the controls.
@@ -114,24 +119,43 @@ fn changes(trials: &[Trial], target: ClassId) -> (Vec<Unit>, Vec<Unit>) {
     (own, controls)
 }
 
-/// Tells what the trials say.
-pub fn estimate(method: Method, target: ClassId, trials: &[Trial], seed: u64) -> Estimate {
+/// Changes of the centred logit under one more kind of control.
+fn changes_under(
+    trials: &[Trial],
+    target: ClassId,
+    which: fn(&Trial) -> &Vec<Logits>,
+) -> Vec<Unit> {
+    let of = |(background, trial): (usize, &Trial)| {
+        let clean = centred(&trial.clean, target);
+        let unit = |logits: &Logits| Unit {
+            background,
+            piece: 0,
+            value: centred(logits, target) - clean,
+        };
+        which(trial).iter().map(unit).collect::<Vec<Unit>>()
+    };
+    trials.iter().enumerate().flat_map(of).collect()
+}
+
+/// Tells what the trials say; `scale` is what makes an image one of the class.
+pub fn estimate(
+    seed: u64,
+    method: Method,
+    target: ClassId,
+    (trials, scale): (&[Trial], Option<f32>),
+) -> Estimate {
     let (own, controls) = changes(trials, target);
     let compared = statistics::compare(&own, &controls, seed);
-    let noise: Vec<Unit> = trials
-        .iter()
-        .enumerate()
-        .filter_map(|(background, t)| {
-            let value = centred(t.noise.as_ref()?, target) - centred(&t.clean, target);
-            Some(Unit {
-                background,
-                piece: 0,
-                value,
-            })
-        })
-        .collect();
+    let noise = changes_under(trials, target, |trial| &trial.noise);
     let over_noise = statistics::compare(&own, &noise, seed);
+    let class = changes_under(trials, target, |trial| &trial.class);
+    let over_class = statistics::compare(&own, &class, seed);
+    let known = |units: &[Unit], interval: [f32; 2]| (!units.is_empty()).then_some(interval);
     let first_is = |logits: &[Logits]| logits.first().is_some_and(|l| predicted(l) == target);
+    let flips = |of: fn(&Trial) -> &Vec<Logits>| {
+        let flipped = trials.iter().filter(|trial| first_is(of(trial)));
+        flipped.count() as u32
+    };
     Estimate {
         method,
         delta: compared.own.mean,
@@ -140,12 +164,20 @@ pub fn estimate(method: Method, target: ClassId, trials: &[Trial], seed: u64) ->
             delta: compared.controls.mean,
             ci: compared.controls.ci,
             noise: (!noise.is_empty()).then_some(over_noise.controls.mean),
-            over_noise: (!noise.is_empty()).then_some(over_noise.contrast.ci),
+            over_noise: known(&noise, over_noise.contrast.ci),
+            noise_contrast: known(
+                &noise,
+                statistics::compare(&noise, &controls, seed).contrast.ci,
+            ),
+            class: (!class.is_empty()).then_some(over_class.controls.mean),
+            over_class: known(&class, over_class.contrast.ci),
+            flips: flips(|trial| &trial.controls),
         },
         contrast: compared.contrast.ci,
         n: trials.len() as u32,
-        flips: trials.iter().filter(|t| first_is(&t.pasted)).count() as u32,
+        flips: flips(|trial| &trial.pasted),
         best_flips: None,
+        scale,
         done: false,
     }
 }
@@ -178,16 +210,21 @@ pub fn paste(
     }
     let seed = lab.seed();
     let mut trials: Vec<Trial> = Vec::new();
-    let now = |trials: &[Trial]| estimate(paste.method, paste.target, trials, seed);
-    let clear = |trials: &[Trial]| {
+    let mut scale = None;
+    let now = |trials: &[Trial], scale| estimate(seed, paste.method, paste.target, (trials, scale));
+    let clear = |trials: &[Trial], scale: Option<f32>| {
         let (own, controls) = changes(trials, paste.target);
+        let class = changes_under(trials, paste.target, |trial| &trial.class);
         let enough = paste.early && trials.len() >= EARLIEST.min(paste.n);
-        enough && statistics::compare(&own, &controls, seed).is_clear
+        enough
+            && statistics::compare(&own, &controls, seed).is_clear(0.0)
+            && (class.is_empty()
+                || statistics::compare(&own, &class, seed).is_clear(least(scale.unwrap_or(0.0))))
     };
     let mut stopped = false;
     for n in [FIRST, EARLIEST, paste.n] {
         let n = n.min(paste.n);
-        if n <= trials.len() || stopped || clear(&trials) {
+        if n <= trials.len() || stopped || clear(&trials, scale) {
             continue;
         }
         let backgrounds = lab.backgrounds(&paste.avoid, &paste.without, n)?;
@@ -196,7 +233,8 @@ pub fn paste(
             break;
         }
         trials.extend(begin(lab, paste, fresh, trials.len())?);
-        stopped = tell(&now(&trials)).is_break();
+        scale = scale_of(lab, paste, &trials)?;
+        stopped = tell(&now(&trials, scale)).is_break();
     }
     if trials.is_empty() {
         return Err(CausalError::TooFew {
@@ -206,13 +244,13 @@ pub fn paste(
         });
     }
     for round in 1..ROUNDS.min(paste.pieces.len().max(2) as u32) {
-        if stopped || clear(&trials) {
+        if stopped || clear(&trials, scale) {
             break;
         }
         again(lab, paste, &mut trials, round)?;
-        stopped = tell(&now(&trials)).is_break();
+        stopped = tell(&now(&trials, scale)).is_break();
     }
-    let mut estimate = now(&trials);
+    let mut estimate = now(&trials, scale);
     estimate.done = !stopped;
     if estimate.done {
         // The caller may break off here as well; everything is there.
@@ -221,13 +259,24 @@ pub fn paste(
     Ok(Pasted { estimate, trials })
 }
 
-/// The first piece, control and noise on new backgrounds.
+/// How far the class's images stand above the backgrounds; more images for more backgrounds. None without images.
+fn scale_of(lab: &mut Lab, paste: &Paste, trials: &[Trial]) -> Result<Option<f32>> {
+    let own = &paste.class[..paste.class.len().min(GAP_IMAGES).min(trials.len())];
+    if own.is_empty() {
+        return Ok(None);
+    }
+    let backgrounds: Vec<u32> = trials.iter().map(|trial| trial.background).collect();
+    transfer::gap(lab, paste.target, own, &backgrounds).map(Some)
+}
+
+/// The first piece, controls and noise on new backgrounds.
 fn begin(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], offset: usize) -> Result<Vec<Trial>> {
     let spots = paste.spots(lab.side(), backgrounds, offset);
     let clean = lab.clean(backgrounds)?;
     let pasted = paste.run(lab, backgrounds, offset)?;
-    let controls = lab.control(&spots, &paste.avoid, 0)?;
-    let noise = lab.noise(&spots)?;
+    let controls = lab.control(&spots, Source::Others(&paste.avoid), 0)?;
+    let class = lab.control(&spots, Source::Of(&paste.class), 0)?;
+    let noise = lab.noise(&spots, 0)?;
     let mut trials = Vec::with_capacity(backgrounds.len());
     for (at, &background) in backgrounds.iter().enumerate() {
         if let Some(clean) = clean[at].clone() {
@@ -237,14 +286,15 @@ fn begin(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], offset: usize) -> Re
                 clean,
                 pasted: vec![pasted[at].clone()],
                 controls: controls[at].iter().cloned().collect(),
-                noise: noise.get(at).cloned(),
+                class: class[at].iter().cloned().collect(),
+                noise: noise.get(at).cloned().into_iter().collect(),
             });
         }
     }
     Ok(trials)
 }
 
-/// One more piece and control on the same backgrounds.
+/// One more piece, control and noise on the same backgrounds.
 fn again(lab: &mut Lab, paste: &Paste, trials: &mut [Trial], round: u32) -> Result<()> {
     let backgrounds: Vec<u32> = trials.iter().map(|trial| trial.background).collect();
     let offset = round as usize * (paste.pieces.len() / ROUNDS as usize).max(1);
@@ -256,9 +306,13 @@ fn again(lab: &mut Lab, paste: &Paste, trials: &mut [Trial], round: u32) -> Resu
         }
     }
     let spots = paste.spots(lab.side(), &backgrounds, offset);
-    let controls = lab.control(&spots, &paste.avoid, round)?;
-    for (trial, control) in trials.iter_mut().zip(controls) {
-        trial.controls.extend(control);
+    let controls = lab.control(&spots, Source::Others(&paste.avoid), round)?;
+    let class = lab.control(&spots, Source::Of(&paste.class), round)?;
+    let noise = lab.noise(&spots, round)?;
+    for (at, trial) in trials.iter_mut().enumerate() {
+        trial.controls.extend(controls[at].clone());
+        trial.class.extend(class[at].clone());
+        trial.noise.extend(noise.get(at).cloned());
     }
     Ok(())
 }

@@ -120,20 +120,24 @@ fn heading(claim: &Claim) -> String {
 /// What is in the report beside the numbers, so that nobody reads more into them than is there.
 const READ_THIS: &str = "Δ is the mean change of the class's logit, less the mean over all classes, when the feature is \
 put into images of other classes; controls are natural crops of other photographs (or the same transfer between \
-images without the feature) on the same images at the same place. Intervals are 95 % bootstraps over images and \
-pieces. \"Used by the model\" says that the feature moves the class more than its controls do. Whether it ought to is \
+images without the feature) on the same images at the same place; the class's crops are those of its own other \
+images. Intervals are 95 % bootstraps over images and \
+pieces. \"Used by the model\" says that the feature moves the class more than its controls do, and by a \
+fifth of what sets the class's images apart more than the class's own crops (two fifths where whole pictures are changed); \
+less is \"used slightly\". Whether it ought to is \
 a judgement, and stands beside it as the person's.";
 
-/// What noise did, and the flips at the best size and corner, where they were measured.
-fn noise_and_best(e: &Estimate) -> [String; 2] {
-    let noise = (e.controls.noise).map_or("–".to_owned(), |noise| format!("{noise:+.2}"));
+/// What the class's own crops did, what noise did, and the flips at the best size and corner, where they were measured.
+fn beside(e: &Estimate) -> [String; 3] {
+    let known = |value: Option<f32>| value.map_or("–".to_owned(), |value| format!("{value:+.2}"));
+    let (class, noise) = (known(e.controls.class), known(e.controls.noise));
     let best = e.best_flips.map_or("–".to_owned(), |best| {
         format!(
             "{}/{} (controls {}/{})",
             best.flips, e.n, best.controls, e.n
         )
     });
-    [noise, best]
+    [class, noise, best]
 }
 
 #[cfg(test)]

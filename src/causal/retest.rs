@@ -75,6 +75,7 @@ pub fn retest(lab: &mut Lab, claim: &Claim) -> Result<Option<Estimate>> {
         avoid,
         without,
         pieces,
+        class: Vec::new(),
         at: At::named(&claim.provenance.at).unwrap_or(At::Corner(Corner::TopLeft)),
         n,
         early: false,
@@ -133,7 +134,8 @@ fn pieces(lab: &mut Lab, claim: &Claim) -> Result<(Vec<Piece>, HashSet<u32>)> {
 /// What the new estimate says about the claim.
 pub fn fate(after: Option<&Estimate>) -> Fate {
     match after.map(Estimate::outcome) {
-        Some(Outcome::Used) => Fate::StillUsed,
+        // Less is not nothing.
+        Some(Outcome::Used | Outcome::Slight) => Fate::StillUsed,
         Some(Outcome::NotShown) => Fate::Gone,
         // It moves the class, but so may anything.
         _ => Fate::Undecided,

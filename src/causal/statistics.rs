@@ -84,8 +84,16 @@ pub struct Compared {
     pub controls: Mean,
     /// The difference.
     pub contrast: Mean,
-    /// Whether the difference is so far from zero that no further background is needed.
-    pub is_clear: bool,
+    /// Standard error of the difference.
+    pub error: f32,
+}
+
+impl Compared {
+    /// Whether the difference is so far from a value that no further background is needed.
+    pub fn is_clear(&self, from: f32) -> bool {
+        let apart = f64::from(self.contrast.mean - from).abs();
+        apart > CLEAR * f64::from(self.error).max(1e-9)
+    }
 }
 
 /// Numbers drawn with replacement, as counts.
@@ -129,7 +137,7 @@ pub fn compare(own: &[Unit], controls: &[Unit], seed: u64) -> Compared {
             own: mean(centres[0]),
             controls: mean(centres[1]),
             contrast: mean(centres[2]),
-            is_clear: false,
+            error: f32::INFINITY,
         };
     }
     let mut rng = Rng::stream(seed, own.len() as u64);
@@ -169,7 +177,7 @@ pub fn compare(own: &[Unit], controls: &[Unit], seed: u64) -> Compared {
         own: mean(0),
         controls: mean(1),
         contrast: mean(2),
-        is_clear: centres[2].abs() > CLEAR * error.max(1e-9),
+        error: error as f32,
     }
 }
 
@@ -240,14 +248,15 @@ mod tests {
         let none = units(&[0.0; 12], 1);
         let far: Vec<f32> = (0..12).map(|at| 2.0 + 0.1 * (at % 3) as f32).collect();
         let found = compare(&units(&far, 1), &none, 1);
-        assert!(found.is_clear && (found.contrast.mean - 2.1).abs() < 1e-6);
+        assert!(found.is_clear(0.0) && (found.contrast.mean - 2.1).abs() < 1e-6);
         assert!(found.contrast.ci[0] > 2.0 && found.contrast.ci[1] < 2.2);
         let mixed: Vec<f32> = (0..12)
             .map(|at| if at % 2 == 0 { 2.0 } else { -1.0 })
             .collect();
-        assert!(!compare(&units(&mixed, 1), &none, 1).is_clear);
+        assert!(!found.is_clear(2.0));
+        assert!(!compare(&units(&mixed, 1), &none, 1).is_clear(0.0));
         let one = compare(&units(&[5.0], 1), &[], 1);
-        assert!(!one.is_clear && one.own.ci[0] < -1e30);
+        assert!(!one.is_clear(0.0) && one.own.ci[0] < -1e30);
     }
 
     /// What varies from piece to piece counts: two pieces that differ give a wide interval on any number of backgrounds.

@@ -3,7 +3,7 @@
 //! The article counts a background as flipped when its best size and corner flips it. That is a maximum over many
 //! trials, so natural controls go through the same trials.
 
-use super::lab::{Lab, Spot, centred, predicted, probability};
+use super::lab::{Lab, Source, Spot, centred, predicted, probability};
 use super::paste::Paste;
 use super::pixels::{self, Corner};
 use super::{Result, statistics};
@@ -106,7 +106,7 @@ fn at_ratio(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], ratio: f32) -> Re
             };
             let spots = backgrounds.iter().zip(pieces.iter().cycle()).map(spot);
             let spots: Vec<(u32, Spot)> = spots.collect();
-            let others = lab.control(&spots, &paste.avoid, 0)?;
+            let others = lab.control(&spots, Source::Others(&paste.avoid), 0)?;
             for (at, logits) in others.iter().enumerate() {
                 let Some(logits) = logits else { continue };
                 controls.push(centred(logits, target) - centred(&clean[at], target));

@@ -319,14 +319,15 @@ impl Test<'_> {
                 Err(error) => cannot(Method::Ablate, &error),
             }
         }
-        let shown = pasted.estimate.outcome() == Outcome::Used;
+        let outcome = pasted.estimate.outcome();
+        let shown = matches!(outcome, Outcome::Used | Outcome::Slight);
         let wanted = match options.transfer {
             When::Never => false,
             When::Needed => !shown || candidate.kind.fills_pictures(),
             When::Always => true,
         };
         let groups = self.transfer(&paste)?;
-        for method in transfer::METHODS.into_iter().filter(|_| wanted) {
+        for method in self.transfers().iter().copied().filter(|_| wanted) {
             if stopped {
                 break;
             }
@@ -362,6 +363,16 @@ impl Test<'_> {
             provenance: provenance(lab, &options),
         };
         Ok((claim, (paste, pasted)))
+    }
+
+    /// The transfers that can carry the candidate: images that are alike in colour or texture are so by what one of
+    /// them carries.
+    fn transfers(&self) -> &'static [Method] {
+        match self.candidate.kind {
+            Kind::Colour => &[Method::Colour],
+            Kind::Texture => &[Method::Spectrum],
+            _ => &transfer::METHODS,
+        }
     }
 
     /// The class's images with the cell and without it, at most so many of each.
@@ -513,9 +524,13 @@ fn crops(lab: &mut Lab, layer: &Layer, candidate: &Candidate, options: &Options)
             why.unwrap_or_else(|| "the candidate has no exemplar".to_owned()),
         ));
     }
+    let mut class = lab.album().of_class(candidate.class);
+    class.retain(|idx| !images.contains(idx));
+    Rng::stream(options.seed, 0xc1a5).shuffle(&mut class);
     Ok(Paste {
         method: Method::Paste,
         target: candidate.class,
+        class,
         avoid: [Some(candidate.class), candidate.other]
             .into_iter()
             .flatten()

@@ -33,6 +33,9 @@ const SPLITS: usize = 5;
 /// The 97.5 % quantile of Student's t with one degree of freedom less than there are splits.
 const SPLITS_T: f32 = 2.776;
 
+/// Images of the class that say how far it stands above others.
+pub const GAP_IMAGES: usize = 16;
+
 /// What is tried, in this order.
 pub const METHODS: [Method; 3] = [Method::Colour, Method::Difference, Method::Spectrum];
 
@@ -87,7 +90,8 @@ pub fn transfer(
     seen.extend(&transfer.without);
     let backgrounds = lab.backgrounds(&transfer.avoid, &seen, transfer.n)?;
     let mut trials: Vec<Trial> = Vec::new();
-    let mut stopped = false;
+    let (mut stopped, mut scale) = (false, None);
+    let own = &transfer.without[..transfer.without.len().min(GAP_IMAGES)];
     for some in backgrounds.chunks(16) {
         if stopped {
             break;
@@ -107,13 +111,26 @@ pub fn transfer(
                     clean,
                     pasted: vec![changed.clone()],
                     controls: others.iter().map(|other| other[at].clone()).collect(),
-                    noise: None,
+                    class: Vec::new(),
+                    noise: Vec::new(),
                 });
             }
         }
-        stopped = tell(&widened(method, transfer.target, &trials, lab.seed())).is_break();
+        scale = Some(gap(
+            lab,
+            transfer.target,
+            own,
+            &backgrounds[..trials.len()],
+        )?);
+        stopped = tell(&widened(
+            lab.seed(),
+            method,
+            transfer.target,
+            (&trials, scale),
+        ))
+        .is_break();
     }
-    let mut estimate = widened(method, transfer.target, &trials, lab.seed());
+    let mut estimate = widened(lab.seed(), method, transfer.target, (&trials, scale));
     estimate.done = !stopped;
     if estimate.done {
         let _ = tell(&estimate);
@@ -136,8 +153,13 @@ fn splits(seed: u64, method: Method, without: &[Arc<RgbImage>], n: usize) -> Vec
 
 /// An estimate whose contrast also holds what varies from one learned change to another, as the splits show it: the
 /// backgrounds all share one change, so resampling them does not.
-fn widened(method: Method, target: ClassId, trials: &[Trial], seed: u64) -> Estimate {
-    let mut estimate = estimate(method, target, trials, seed);
+fn widened(
+    seed: u64,
+    method: Method,
+    target: ClassId,
+    (trials, scale): (&[Trial], Option<f32>),
+) -> Estimate {
+    let mut estimate = estimate(seed, method, target, (trials, scale));
     let of_split = |split: usize| {
         let changes = trials.iter().filter_map(|trial| {
             Some(centred(trial.controls.get(split)?, target) - centred(&trial.clean, target))

@@ -86,6 +86,7 @@ impl NetworkExaminer {
             }],
             at: At::Own,
             n: options.n,
+            class: Vec::new(),
             early: options.early,
         };
         let mut going = ControlFlow::Continue(());

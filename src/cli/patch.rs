@@ -304,6 +304,7 @@ fn of_picture(
         }],
         at: options.at,
         n: options.n,
+        class: Vec::new(),
         early: options.early,
     };
     let pasted = paste::paste(&mut lab, &paste, &mut |_| ControlFlow::Continue(()))

@@ -3,6 +3,7 @@
 use super::columns::{Id, empty};
 use super::context::Context;
 use super::features::Features;
+use super::heat::HeatMaps;
 use super::{Candidate, Exemplar, Kind, MAX_EXEMPLARS, MIN_IMAGES, Place};
 use crate::atlas::ClassId;
 use ndarray::{Array1, Array2};
@@ -14,6 +15,8 @@ const MIN_SHOWING: usize = 8;
 /// A candidate with the chance that permuted labels do as well.
 pub(super) struct Tested {
     pub(super) candidate: Candidate,
+    /// The feature of a vocabulary that most exemplars show; none for what fills pictures.
+    pub(super) shows: Option<u16>,
     pub(super) p: f64,
 }
 
@@ -95,6 +98,8 @@ struct Search<'a> {
     core: Array1<f32>,
     /// Largest attribution of a feature to the class.
     strongest: f32,
+    /// Of the class's images.
+    heat: HeatMaps,
 }
 
 impl<'a> Search<'a> {
@@ -119,6 +124,7 @@ impl<'a> Search<'a> {
         Self {
             strongest: attributions.fold(f32::MIN_POSITIVE, |most, &v| most.max(v)),
             rival: group.get(1).copied(),
+            heat: HeatMaps::new(features, class, &context.members.images[class]),
             context,
             features,
             counts,
@@ -177,6 +183,7 @@ impl<'a> Search<'a> {
         scores[Id::Outlier as usize] = Some(isolation[usize::from(feature)]);
         scores[Id::Dominance as usize] = Some(self.dominance(&by_image, medians));
         Some(Tested {
+            shows: Some(feature),
             p: self.p(feature, by_image.len()),
             candidate: Candidate {
                 kind: Kind::Cell,
@@ -253,6 +260,13 @@ impl<'a> Search<'a> {
         set(Id::Rarity, Some(share * (1.0 - presence)));
         set(Id::Incoherence, Some(attribution * (1.0 - cosine)));
         set(Id::Likeness, self.likeness(chosen));
+        let same = self.features.sameness(chosen);
+        set(Id::NearDuplicate, same.map(|same| share * same));
+        let images = &self.context.members.images[class];
+        let with = by_image
+            .iter()
+            .filter_map(|seen| images.binary_search(&seen[0].image).ok());
+        set(Id::Separability, self.heat.separability(with));
         set(Id::Concentration, Some(self.concentration(run)));
         let on_border = run
             .iter()

@@ -51,6 +51,9 @@ columns! {
     Likeness "likeness",
         "Mean cosine of the exemplars' activations to the feature: near-duplicates in activation space reach 1.",
         "near-duplicates, in activation space";
+    NearDuplicate "near_duplicate",
+        "share · mean cosine between the activations of two exemplars, as far as the atlas keeps them: of marks that repeat themselves the share is left.",
+        "near-duplicate exemplars, in activation space; photographs need not be there";
     Concentration "concentration",
         "Kullback–Leibler divergence of where in the image the feature stands from everywhere alike, in nats.",
         "fixed corners and borders; Kullback and Leibler 1951";
@@ -87,6 +90,9 @@ columns! {
     Closeness "closeness",
         "Mean distance to the nearest images of confusable classes over that to the nearest of the class, in colours or stripes of the whole picture.",
         "ratio of densities by neighbours; Loftsgaarden and Quesenberry 1965";
+    Separability "separability",
+        "Fisher's separability of the class's heat maps with the feature from those without, in at most 8 × 8 squares, less what chance gives.",
+        "Lapuschkin et al., SpRAy, 2019; Anders et al. 2022";
     Outlier "outlier",
         "1 − cosine to the nearest other feature of the layer.",
         "Bykov et al., DORA, 2023";
@@ -96,6 +102,9 @@ columns! {
     Paste "paste",
         "Change of the class's logit when exemplars are pasted into other images, minus natural controls; by a test.",
         "Carter et al. 2019; Casper et al., SNAFUE, 2023";
+    Flips "flips",
+        "Share of the backgrounds whose prediction becomes the class under the exemplars' crops, minus that under natural controls; by a test.",
+        "Carter et al. 2019";
     Ablation "ablation",
         "Drop of the class's logit when the feature's direction is taken from its images, minus images without; by a test.",
         "Kim et al., TCAV, 2018; Anders et al., ClArC, 2022";

@@ -26,6 +26,7 @@ use crate::math::whiten::{self, Whitener};
 use crate::math::{Rng, eigen};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Components of a class and family at most.
@@ -224,14 +225,19 @@ impl Search<'_> {
         scores[Id::Alpha as usize] = Some(alpha / chosen.len() as f32);
         let own: Vec<u32> = chosen.iter().map(|&(image, _)| image).collect();
         scores[Id::Ease as usize] = self.context.ease(self.class, &own);
-        scores[Id::Unison as usize] = Some(self.unison(&places));
+        let (n_alike, _) = self.most_shown(&places);
+        scores[Id::Unison as usize] = Some(n_alike as f32 / places.len().max(1) as f32);
+        let (share, p) = self.farthest(alphas, &component.others);
+        let same = self.features.sameness(chosen);
+        scores[Id::NearDuplicate as usize] = same.map(|same| share * same);
         scores[Id::Tail as usize] = Some(skewness(alphas));
         let exemplar = |&(image, position): &(u32, usize)| {
             let (row, col) = self.features.place_in(shown, position);
             Exemplar { image, row, col }
         };
         Some(Tested {
-            p: self.p(alphas, &component.others),
+            p,
+            shows: self.most_shown(chosen).1,
             candidate: Candidate {
                 kind: Kind::Component,
                 layer: self.features.layer,
@@ -261,29 +267,31 @@ impl Search<'_> {
         best.map_or(0, |(position, _)| position)
     }
 
-    /// The largest share of places that show one and the same feature.
-    fn unison(&self, places: &[(u32, usize)]) -> f32 {
+    /// The feature that most of some places show, and how many do.
+    fn most_shown(&self, places: &[(u32, usize)]) -> (usize, Option<u16>) {
         let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
         for &(image, position) in places {
             let feature = self.features.of_position[(image as usize, position)];
             *counts.entry(feature).or_default() += 1;
         }
-        let most = counts.into_values().max().unwrap_or(0);
-        most as f32 / places.len().max(1) as f32
+        let most = (counts.into_iter()).max_by_key(|&(feature, n)| (n, Reverse(feature)));
+        most.map_or((0, None), |(feature, n)| (n, Some(feature)))
     }
 
-    /// The chance that as many of the images farthest along the component belong to the class, were labels permuted
-    /// among the confusable classes.
-    fn p(&self, own: &Array1<f32>, others: &Array1<f32>) -> f64 {
+    /// The share of the class among the images farthest along the component, and the chance of as many, were labels
+    /// permuted among the confusable classes.
+    fn farthest(&self, own: &Array1<f32>, others: &Array1<f32>) -> (f32, f64) {
         let drawn = ((own.len() as f32 * SHOWING) as usize).max(MAX_EXEMPLARS.min(own.len()));
         let mut all: Vec<(f32, bool)> = (own.iter().map(|&alpha| (alpha, true)))
             .chain(others.iter().map(|&alpha| (alpha, false)))
             .collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
         let hits = all[..drawn].iter().filter(|(_, own)| *own).count();
-        self.context
+        let p = self
+            .context
             .chance
-            .at_least(hits, drawn, own.len(), all.len())
+            .at_least(hits, drawn, own.len(), all.len());
+        (hits as f32 / drawn.max(1) as f32, p)
     }
 }
 

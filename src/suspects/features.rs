@@ -92,6 +92,21 @@ impl<'a> Features<'a> {
         Some((value(&head.position_cosines), value(&head.position_norms)))
     }
 
+    /// Mean cosine between the activations at two of some places. The atlas keeps of each its feature and its cosine to
+    /// it; what stands off the feature's direction counts as unlike. None where cosines are not known.
+    pub(super) fn sameness(&self, places: &[(u32, usize)]) -> Option<f32> {
+        let mut sum = Array1::<f32>::zeros(self.units.ncols());
+        let mut squares = 0.0;
+        for &(image, position) in places {
+            let (cosine, _) = self.strength(image as usize, position)?;
+            let feature = usize::from(self.of_position[(image as usize, position)]);
+            sum.scaled_add(cosine, &self.units.row(feature));
+            squares += cosine * cosine;
+        }
+        let n = places.len() as f32;
+        (n > 1.0).then(|| (sum.dot(&sum) - squares) / (n * (n - 1.0)))
+    }
+
     /// Whether a position lies on the rim of the map.
     pub(super) fn on_border(&self, position: usize) -> bool {
         let (row, col) = (position / self.map.1, position % self.map.1);

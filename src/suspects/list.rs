@@ -112,8 +112,13 @@ impl PartialOrd for Waiting {
 }
 
 /// One list of sorted kinds: what permuted labels do not explain first; each part by score, less for every candidate
-/// of the class that is already there; what shows the same as one of these is left out. At most `most` entries.
-pub(super) fn merge(kinds: Vec<Vec<Candidate>>, most: usize) -> Vec<Candidate> {
+/// of the class that is already there; what shows the same as one of these, by its exemplars or as `alike` has it, is
+/// left out. At most `most` entries.
+pub(super) fn merge(
+    kinds: Vec<Vec<Candidate>>,
+    most: usize,
+    alike: &dyn Fn(&Candidate, &Candidate) -> bool,
+) -> Vec<Candidate> {
     let mut all: Vec<Option<Candidate>> = kinds.into_iter().flatten().map(Some).collect();
     let mut listed: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
     let weight = |n: usize| NEXT.powi(n as i32);
@@ -137,7 +142,9 @@ pub(super) fn merge(kinds: Vec<Vec<Candidate>>, most: usize) -> Vec<Candidate> {
         let value = candidate.score * weight(of_class.len());
         if value < next.value {
             waiting.push(Waiting { value, ..next });
-        } else if !of_class.iter().any(|&at| same(&list[at], candidate)) {
+        } else if !(of_class.iter())
+            .any(|&at| same(&list[at], candidate) || alike(&list[at], candidate))
+        {
             of_class.push(list.len());
             list.extend(all[next.at].take());
         }
@@ -220,7 +227,8 @@ mod tests {
             candidate(Kind::Component, 2, 9.0, 200),
         ];
         components[1].q = Some(0.5);
-        let list = merge(vec![cells, components], 10);
+        let apart = |_: &Candidate, _: &Candidate| false;
+        let list = merge(vec![cells.clone(), components.clone()], 10, &apart);
         let order: Vec<(Kind, u16, u32)> = list
             .iter()
             .map(|one| (one.kind, one.class, one.exemplars[0].image))
@@ -232,6 +240,9 @@ mod tests {
             (Kind::Component, 2, 200),
         ];
         assert_eq!(order, expected);
-        assert_eq!(merge(vec![list], 2).len(), 2);
+        assert_eq!(merge(vec![list], 2, &apart).len(), 2);
+        // Were the two cells of one class alike, the second would go.
+        let cells_alike = |a: &Candidate, b: &Candidate| a.kind == b.kind;
+        assert_eq!(merge(vec![cells, components], 10, &cells_alike).len(), 3);
     }
 }

@@ -201,6 +201,7 @@ impl<'a> Search<'a> {
             .chance
             .at_least(crowd.hits, drawn, n_own - 1, n_all - 1);
         Some(Tested {
+            shows: None,
             // The best of so many images of the class: Bonferroni's price.
             p: (chance * n_own as f64).min(1.0),
             candidate: Candidate {

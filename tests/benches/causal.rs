@@ -237,12 +237,16 @@ fn test(net: &mut Net, group: &Group, class: ClassId, at: At) -> Vec<Estimate> {
         });
     }
     let images: Vec<u32> = group.exemplars.iter().map(|e| e.0).collect();
+    let mut own = lab.album().of_class(class);
+    own.retain(|idx| !images.contains(idx));
+    Rng::stream(1, 13).shuffle(&mut own);
     let paste = Paste {
         method: Method::Paste,
         target: class,
         avoid: vec![class],
         without: images.iter().copied().collect(),
         pieces,
+        class: own,
         at,
         n: 32,
         early: false,

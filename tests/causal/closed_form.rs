@@ -20,7 +20,10 @@ use std::path::Path;
 /// Side of its input.
 const SIDE: u32 = 16;
 
-/// Logits of red, green, blue: the mean of a channel, 0..=1.
+/// Logits per unit of a mean channel.
+const GAIN: f32 = 10.0;
+
+/// Logits of red, green, blue: the mean of a channel, 0..=1, times the gain.
 fn network() -> Network {
     let tensor =
         |values: Vec<f32>, shape: &[usize]| Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
@@ -38,7 +41,7 @@ fn network() -> Network {
     let same = graph.push("same", Op::Conv(same), &[input]).unwrap();
     let mean = graph.push("mean", Op::GlobalAvgPool, &[same]).unwrap();
     let linear = Linear {
-        weight: tensor(one, &[3, 3]),
+        weight: tensor(one.iter().map(|v| v * GAIN).collect(), &[3, 3]),
         bias: tensor(vec![0.0; 3], &[3]),
     };
     let logits = graph.push("logits", Op::Linear(linear), &[mean]).unwrap();
@@ -97,12 +100,13 @@ fn red_paste(side: u32) -> Paste {
         }],
         at: At::Corner(Corner::BottomLeft),
         n: 12,
+        class: Vec::new(),
         early: false,
     }
 }
 
 /// A red square of share a on a flat background (r, g, b): each logit moves by a (piece − background), so the centred
-/// logit of red moves by a (255 − r − ((255 − r) − g − b) / 3) / 255.
+/// logit of red moves by a (255 − r − ((255 − r) − g − b) / 3) / 255 times the gain.
 #[test]
 fn a_paste_moves_the_logit_by_its_share() {
     let root = tempfile::tempdir().unwrap();
@@ -121,23 +125,52 @@ fn a_paste_moves_the_logit_by_its_share() {
             .get_pixel(0, 0)
             .0
             .map(f32::from);
-        let change = share * (255.0 - r - ((255.0 - r) - g - b) / 3.0) / 255.0;
+        let change = GAIN * share * (255.0 - r - ((255.0 - r) - g - b) / 3.0) / 255.0;
         let found = trial.pasted[0][0]
             - trial.clean[0]
             - ((trial.pasted[0].iter().sum::<f32>() - trial.clean.iter().sum::<f32>()) / 3.0);
-        assert!((found - change).abs() < 1e-5, "{found}, expected {change}");
+        assert!((found - change).abs() < 1e-4, "{found}, expected {change}");
         expected += change / 12.0;
     }
-    assert!((estimate.delta - expected).abs() < 1e-5);
+    assert!((estimate.delta - expected).abs() < 1e-4);
     assert!(estimate.ci[0] <= expected && expected <= estimate.ci[1]);
     // Controls are green or blue and never red.
-    assert!(estimate.controls.delta.abs() < 0.1 && estimate.outcome() == Outcome::Used);
+    assert!(estimate.controls.delta.abs() < 1.0 && estimate.outcome() == Outcome::Used);
     // Flips: red wins when its mean exceeds the others'.
     let flips = pasted.trials.iter().filter(|trial| {
         let logits = &trial.pasted[0];
         logits[0] > logits[1] && logits[0] > logits[2]
     });
     assert_eq!(estimate.flips as usize, flips.count());
+}
+
+/// Beside the class's own crops: those of red images bring a quarter of what red images have. A red that is no redder
+/// is used slightly, one that is much redder is used.
+#[test]
+fn what_the_class_has_anyway_is_no_find() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 12);
+    let mut lab = lab(root.path());
+    let reds = lab.album().of_class(0);
+    let mut test = |colour: [u8; 3]| {
+        let mut paste = red_paste(8);
+        paste.method = Method::Paste;
+        paste.pieces[0].picture = RgbImage::from_pixel(8, 8, Rgb(colour));
+        paste.class.clone_from(&reds);
+        paste::paste(&mut lab, &paste, &mut go_on).unwrap().estimate
+    };
+    let usual = test([130, 40, 40]);
+    // Reds have 100 to 133 of red, the others 40.
+    let scale = usual.scale.unwrap();
+    assert!((scale - GAIN * 76.5 / 255.0).abs() < 0.05, "{usual:?}");
+    let class = usual.controls.class.unwrap();
+    assert!((class - 0.25 * scale).abs() < 0.1 * scale, "{usual:?}");
+    assert_eq!(usual.outcome(), Outcome::Slight, "{usual:?}");
+    let red = test([255, 0, 0]);
+    let [low, high] = red.controls.over_class.unwrap();
+    let more = red.delta - red.controls.class.unwrap();
+    assert!(low <= more && more <= high && low > 0.0, "{red:?}");
+    assert_eq!(red.outcome(), Outcome::Used, "{red:?}");
 }
 
 #[test]
@@ -219,12 +252,12 @@ fn an_ablation_takes_out_what_exceeds_the_mean() {
     };
     let estimate = Ablator::default().ablate(&mut lab, &ablation).unwrap();
     // In a quarter of each image with it green falls from 240 to the mean; two thirds of that are centred.
-    let expected = 0.25 * (240.0 / 255.0 - green) * 2.0 / 3.0;
+    let expected = GAIN * 0.25 * (240.0 / 255.0 - green) * 2.0 / 3.0;
     assert!(
-        (estimate.delta - expected).abs() < 2e-3,
+        (estimate.delta - expected).abs() < 2e-2,
         "{estimate:?}, expected {expected}"
     );
-    assert!(estimate.controls.delta.abs() < 1e-6);
+    assert!(estimate.controls.delta.abs() < 1e-5);
     assert_eq!((estimate.outcome(), estimate.n), (Outcome::Used, 4));
 }
 
@@ -317,7 +350,7 @@ fn noise_is_weighed() {
     let grey = paste::paste(&mut lab, &paste([127, 127, 127]), &mut go_on).unwrap();
     let noise = grey.estimate.controls.noise.unwrap();
     assert!(
-        (grey.estimate.delta - noise).abs() < 0.05,
+        (grey.estimate.delta - noise).abs() < 0.5,
         "{:?}",
         grey.estimate
     );
@@ -337,9 +370,9 @@ fn a_cast_is_transferred() {
     for method in [Method::Colour, Method::Difference] {
         let estimate = transfer::transfer(&mut lab, &groups, method, &mut go_on).unwrap();
         // 60 of 255 more blue and a little less red.
-        let expected = 60.0 / 255.0 * 2.0 / 3.0;
+        let expected = GAIN * 60.0 / 255.0 * 2.0 / 3.0;
         assert!(
-            (estimate.delta - expected).abs() < 0.06,
+            (estimate.delta - expected).abs() < 0.6,
             "{estimate:?}, expected {expected}"
         );
         assert_eq!(estimate.outcome(), Outcome::Used, "{estimate:?}");

@@ -54,6 +54,7 @@ fn test(lab: &mut Lab, pieces: Vec<Piece>, target: u16) -> Estimate {
         pieces,
         at: At::Own,
         n: 32,
+        class: Vec::new(),
         early: false,
     };
     paste::paste(lab, &paste, &mut |_| ControlFlow::Continue(()))

@@ -95,13 +95,13 @@ fn estimate(method: Method, n: u32, done: bool) -> Estimate {
         controls: Controls {
             delta: -0.1,
             ci: [-0.4, 0.2],
-            noise: None,
-            over_noise: None,
+            ..Controls::default()
         },
         contrast: [1.7, 2.7],
         n,
         flips: n / 4,
         best_flips: None,
+        scale: None,
         done,
     }
 }

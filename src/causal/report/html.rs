@@ -65,7 +65,7 @@ fn claim(page: &mut String, at: usize, claim: &Claim, pictures: Option<&Pictures
         show(page, claim, pictures);
     }
     page.push_str(
-        "<table>\n<tr><th>test<th>Δ logit<th>95 %<th>controls<th>95 %<th>difference, 95 %<th>noise<th>n<th>flips\
+        "<table>\n<tr><th>test<th>Δ logit<th>95 %<th>controls<th>95 %<th>difference, 95 %<th>class's crops<th>noise<th>n<th>flips\
          <th>best size and corner\n",
     );
     for estimate in &claim.estimates {
@@ -142,9 +142,9 @@ fn show(page: &mut String, claim: &Claim, pictures: &Pictures) {
 }
 
 fn row(e: &Estimate) -> String {
-    let [noise, best] = super::noise_and_best(e);
+    let [class, noise, best] = super::beside(e);
     format!(
-        "<tr><td>{}<td>{:+.2}<td>{:.2} … {:.2}<td>{:+.2}<td>{:.2} … {:.2}<td>{:.2} … {:.2}<td>{noise}<td>{}\
+        "<tr><td>{}<td>{:+.2}<td>{:.2} … {:.2}<td>{:+.2}<td>{:.2} … {:.2}<td>{:.2} … {:.2}<td>{class}<td>{noise}<td>{}\
          <td>{}/{}<td>{best}\n",
         e.method.name(),
         e.delta,

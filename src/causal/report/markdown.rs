@@ -35,8 +35,8 @@ fn claim(text: &mut String, number: usize, claim: &Claim) {
     if !claim.note.is_empty() {
         text.push('\n');
     }
-    text.push_str("| test | Δ logit | 95 % | controls | 95 % | difference, 95 % | noise | n | flips | best size and corner |\n");
-    text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+    text.push_str("| test | Δ logit | 95 % | controls | 95 % | difference, 95 % | class's crops | noise | n | flips | best size and corner |\n");
+    text.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
     for estimate in &claim.estimates {
         text.push_str(&row(estimate));
     }
@@ -86,9 +86,9 @@ fn claim(text: &mut String, number: usize, claim: &Claim) {
 }
 
 fn row(e: &Estimate) -> String {
-    let [noise, best] = super::noise_and_best(e);
+    let [class, noise, best] = super::beside(e);
     format!(
-        "| {} | {:+.2} | {:.2} … {:.2} | {:+.2} | {:.2} … {:.2} | {:.2} … {:.2} | {noise} | {} | {}/{} | {best} |\n",
+        "| {} | {:+.2} | {:.2} … {:.2} | {:+.2} | {:.2} … {:.2} | {:.2} … {:.2} | {class} | {noise} | {} | {}/{} | {best} |\n",
         e.method.name(),
         e.delta,
         e.ci[0],

@@ -14,11 +14,14 @@ fn claim() -> Claim {
             ci: [-0.43, 0.21],
             noise: Some(-0.3),
             over_noise: Some([1.9, 2.9]),
+            class: Some(0.31),
+            ..Controls::default()
         },
         contrast: [1.7, 2.7],
         n: 32,
         flips: 9,
         best_flips: None,
+        scale: Some(4.2),
         done: true,
     };
     let point = |ratio: f32| SweepPoint {

@@ -3,7 +3,7 @@
 use super::records::verdict_word;
 use super::{Board, Row};
 use crate::atlas::Atlas;
-use crate::suspects::claim::{Judgement, Method};
+use crate::suspects::claim::{Estimate, Judgement, Method};
 use crate::suspects::{COLUMNS, Kind, Suspects, column};
 use std::cmp::Ordering;
 
@@ -114,7 +114,7 @@ pub fn definition(head: Head) -> (&'static str, &'static str) {
             "Benjamini and Hochberg 1995",
         ),
         Head::Verdict => (
-            "What tests say: used, unspecific (noise may do as much), \
+            "What tests say: used, slight (hardly more than any part of the class), unspecific (noise does as much), \
              unshown (no more than the controls), no-patch (removing it matters, but nothing that \
              was put into images carried it), too-few (images), untested.",
             "",
@@ -224,16 +224,16 @@ pub(super) fn number(board: &Board, head: Head, row: Row) -> Option<f32> {
         Head::Score => candidate.map(|candidate| candidate.score),
         Head::Q => candidate.and_then(|candidate| candidate.q),
         Head::Column(idx) => {
-            let method = tested_by(idx);
-            let measured = method.and_then(|method| {
+            let tested = tested_by(idx);
+            let measured = tested.and_then(|(method, value)| {
                 let estimates = &board.record_of(row)?.claim.estimates;
                 let of = |wanted| estimates.iter().find(|e| e.method == wanted);
                 // A picture of the person's own is pasted as well.
                 let picture = of(Method::Picture).filter(|_| method == Method::Paste);
-                of(method).or(picture)
+                of(method).or(picture).map(value)
             });
             match measured {
-                Some(estimate) => Some(estimate.delta - estimate.controls.delta),
+                Some(value) => Some(value),
                 None => candidate.and_then(|c| c.scores.get(idx).copied().flatten()),
             }
         }
@@ -242,12 +242,21 @@ pub(super) fn number(board: &Board, head: Head, row: Row) -> Option<f32> {
     value.filter(|value| value.is_finite())
 }
 
-/// The test that fills a column.
-fn tested_by(idx: usize) -> Option<Method> {
+/// A number of an estimate.
+type Value = fn(&Estimate) -> f32;
+
+/// The test that fills a column, and with what.
+fn tested_by(idx: usize) -> Option<(Method, Value)> {
+    let change = |estimate: &Estimate| estimate.delta - estimate.controls.delta;
+    let flips = |estimate: &Estimate| {
+        (estimate.flips as f32 - estimate.controls.flips as f32) / estimate.n.max(1) as f32
+    };
     if Some(idx) == column("paste") {
-        Some(Method::Paste)
+        Some((Method::Paste, change))
+    } else if Some(idx) == column("flips") {
+        Some((Method::Paste, flips))
     } else if Some(idx) == column("ablation") {
-        Some(Method::Ablate)
+        Some((Method::Ablate, change))
     } else {
         None
     }
@@ -285,6 +294,7 @@ fn verdict_rank(word: &str) -> usize {
     let order = [
         "testing",
         "used",
+        "slight",
         "unspecific",
         "no-patch",
         "unshown",

@@ -124,6 +124,7 @@ pub fn verdict_word(claim: Option<&Claim>) -> &'static str {
     }
     match outcome(estimates) {
         Outcome::Used => "used",
+        Outcome::Slight => "slight",
         Outcome::NotSpecific => "unspecific",
         Outcome::NotShown => "unshown",
         Outcome::NotTestable => "no-patch",

@@ -85,7 +85,7 @@ pub fn write(names: &[&str], flags: &Flags) {
     }
 }
 
-fn atlas(name: &str, root: &Path, flags: &Flags, photographs: &mut Photographs) -> Arc<Atlas> {
+pub fn atlas(name: &str, root: &Path, flags: &Flags, photographs: &mut Photographs) -> Arc<Atlas> {
     let truth = truth(root, name);
     let spec = Spec::parse(name);
     let bytes = std::fs::read(root.join(name).join("net.onnx")).unwrap();

@@ -4,6 +4,7 @@
 //! cargo bench --bench planted -- train NET… [--to DIR]     train networks, write DIR/NET/{net.onnx,truth.json,classes.txt}
 //! cargo bench --bench planted -- images NET DIR [--from D] write DIR/images/CLASS/*.png and DIR/carries.json
 //! cargo bench --bench planted -- find NET… --to FOLDER     write our own lists of candidates as FOLDER/NET.json
+//! cargo bench --bench planted -- confirm NET… --images FOLDER [--json FILE]   test the first ten; FOLDER/NET from images
 //! cargo bench --bench planted -- score [METHOD=FOLDER…] [--role tune]      score lists of candidates
 //! ```
 //!
@@ -19,6 +20,7 @@
 )]
 #![allow(missing_docs, unreachable_pub, reason = "a program, not a library")]
 
+mod confirm;
 mod find;
 mod images;
 mod nets;
@@ -35,6 +37,7 @@ fn main() {
         ["train", names @ ..] if !names.is_empty() => nets::train_all(names, &flags),
         ["images", name, folder] => images::write(name, folder, &flags),
         ["find", names @ ..] if !names.is_empty() => find::write(names, &flags),
+        ["confirm", names @ ..] if !names.is_empty() => confirm::table(names, &flags),
         ["score", lists @ ..] => score::table(lists, &flags),
         _ => println!(
             "skipped: say train NET…, images NET DIR, find NET… or score (see the head of tests/benches/planted/main.rs)"
