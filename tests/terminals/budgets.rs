@@ -161,6 +161,60 @@ fn quantizer(piece: &Piece) -> Option<u8> {
     jpeg.get(table + 5).copied()
 }
 
+/// What else a person does, and its kind: zooming, looking at a class, a mark, the help and back.
+const ACTIONS: [(&str, usize); 10] = [
+    ("+", 0),
+    ("-", 0),
+    ("/fire", 1),
+    ("\r", 1),
+    ("c", 1),
+    ("\x1b", 1),
+    ("m", 2),
+    ("m", 2),
+    ("?", 3),
+    ("\x1b", 3),
+];
+
+/// Bytes of an action of each kind at most, once the terminal has seen what it shows.
+fn stays_within(personality: Personality, limits: [usize; 4]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, path) = sample(folder.path());
+    let terminal = explore(&path, personality, SIZE);
+    let act = |keys: &str| {
+        let before = terminal.last().1;
+        terminal.send(keys);
+        terminal.wait_quiet(QUIET);
+        terminal.last().1 - before
+    };
+    for keys in ["+", "-", "+", "-"] {
+        act(keys);
+    }
+    ACTIONS.map(|(keys, _)| act(keys));
+    for (keys, kind) in ACTIONS {
+        let cost = act(keys);
+        assert!(cost > 0, "{personality:?}: {keys:?} shows nothing");
+        assert!(
+            cost <= limits[kind],
+            "{personality:?}: {cost} bytes for {keys:?}"
+        );
+    }
+    quit(terminal);
+}
+
+#[test]
+fn actions_cost_little_where_the_terminal_keeps_pictures() {
+    stays_within(Personality::Kitty, [4000, 6000, 1500, 9000]);
+    // Every character of the map is written.
+    stays_within(Personality::Tmux, [30_000, 8000, 1500, 30_000]);
+}
+
+#[test]
+fn actions_cost_a_frame_where_it_keeps_none() {
+    stays_within(Personality::Xterm, [1_500_000, 1_500_000, 6000, 1_500_000]);
+    stays_within(Personality::Iterm, [500_000, 500_000, 6000, 500_000]);
+    stays_within(Personality::Plain, [120_000, 120_000, 2000, 120_000]);
+}
+
 #[test]
 fn nothing_happens_while_nothing_happens() {
     let folder = tempfile::tempdir().unwrap();
