@@ -31,7 +31,7 @@ use std::collections::HashMap;
 pub const MIN_IMAGES: usize = 10;
 /// Exemplars of a candidate at most.
 pub const MAX_EXEMPLARS: usize = 10;
-/// Cosine from which two features of a class are one: neighbours are left out of lists from there on.
+/// Cosine from which two features of a class are one: the second waits until all others had their place.
 const ALIKE: f32 = 0.9;
 /// Entries of a list at most.
 const MOST: usize = 2000;

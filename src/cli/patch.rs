@@ -155,11 +155,19 @@ fn options(args: &PatchArgs) -> Options {
         ablate: args.ablate,
         transfer: if args.transfer {
             When::Always
+        } else if fills_pictures(args) {
+            // A crop is not what makes them alike.
+            When::Needed
         } else {
             When::Never
         },
         sweep: args.sweep,
     }
+}
+
+/// Whether the candidate is of whole pictures.
+fn fills_pictures(args: &PatchArgs) -> bool {
+    args.component.is_some() && args.kind.kind().fills_pictures()
 }
 
 /// The class that was named.

@@ -148,10 +148,13 @@ const LEAST_WHOLE: f32 = 0.4;
 /// Where the class's own images hardly stand above others, what makes one of it is taken for this many logits; the
 /// network hardly knows such a class, and small numbers would be large shares.
 const LEAST_SCALE: f32 = 2.0;
+/// And this many at most: a network of a thousand classes that is sure of them puts their images twenty logits above
+/// others, and a fifth of that no crop brings.
+const MOST_SCALE: f32 = 7.5;
 
 /// What a crop must bring beyond the class's own, where images of the class do `scale`.
 pub fn least(scale: f32) -> f32 {
-    LEAST_CROP * scale.max(LEAST_SCALE)
+    LEAST_CROP * scale.clamp(LEAST_SCALE, MOST_SCALE)
 }
 
 impl Estimate {
@@ -172,16 +175,20 @@ impl Estimate {
         }
     }
 
-    /// Whether noise in the same place passes the test that the feature passes, and the feature is not shown to do more
-    /// than noise.
+    /// Whether noise in the same place passes the test that the feature passes and brings half of what it brings, and
+    /// the feature is not shown to do more than noise.
     fn noise_does_it(&self) -> bool {
         let Controls {
-            over_noise,
-            noise_contrast,
+            delta,
+            noise: Some(noise),
+            over_noise: Some([more, _]),
+            noise_contrast: Some([low, _]),
             ..
-        } = self.controls;
-        over_noise.is_some_and(|[low, _]| low <= 0.0)
-            && noise_contrast.is_some_and(|[low, _]| low > 0.0)
+        } = self.controls
+        else {
+            return false;
+        };
+        more <= 0.0 && low > 0.0 && noise - delta >= 0.5 * (self.delta - delta)
     }
 
     /// Whether the effect is large enough beside what makes an image one of the class. Where that is not known, every
@@ -191,7 +198,8 @@ impl Estimate {
             return true;
         };
         if self.method.is_transfer() {
-            return self.delta - self.controls.delta >= LEAST_WHOLE * scale.max(LEAST_SCALE);
+            return self.delta - self.controls.delta
+                >= LEAST_WHOLE * scale.clamp(LEAST_SCALE, MOST_SCALE);
         }
         let (Some(class), Some([low, _])) = (self.controls.class, self.controls.over_class) else {
             return true;
@@ -576,10 +584,18 @@ mod tests {
             text.starts_with("not specific, noise does +1.9: Δ +2.1"),
             "{text}"
         );
-        // Not clearly more than noise, but noise does no more than natural crops.
-        let little = Estimate {
+        // Not clearly more than noise, but noise does no more than natural crops, or less than half as much.
+        let same_as_crops = Estimate {
             controls: Controls {
                 noise_contrast: Some([-0.2, 4.2]),
+                ..same.controls
+            },
+            ..same
+        };
+        assert_eq!(same_as_crops.outcome(), Outcome::Used);
+        let little = Estimate {
+            controls: Controls {
+                noise: Some(0.9),
                 ..same.controls
             },
             ..same

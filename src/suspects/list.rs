@@ -16,6 +16,8 @@ const NEAR: u32 = 2;
 pub(super) const SAME_IMAGES: usize = 6;
 /// What each candidate of a class in the list leaves of the weight of the next one.
 const NEXT: f32 = 0.3;
+/// Candidates of a class that others are compared with.
+const FIRST: usize = 10;
 /// Log-odds by which exemplars are surer than their class, at least, where less would count for nothing.
 const LEAST_EASE: f32 = 0.01;
 /// Reported at this false discovery rate.
@@ -90,17 +92,28 @@ fn same(a: &Candidate, b: &Candidate) -> bool {
 /// A candidate that waits for its place.
 #[derive(PartialEq)]
 struct Waiting {
-    reported: bool,
+    tier: Tier,
     value: f32,
     at: usize,
+}
+
+/// What comes first, the last one here.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Tier {
+    /// Permuted labels do as well.
+    Chance,
+    /// A feature like it stands in the list for its class.
+    Alike,
+    /// On its own.
+    New,
 }
 
 impl Eq for Waiting {}
 
 impl Ord for Waiting {
     fn cmp(&self, other: &Self) -> Ordering {
-        let by_chance = self.reported.cmp(&other.reported);
-        let by_value = by_chance.then(self.value.total_cmp(&other.value));
+        let by_tier = self.tier.cmp(&other.tier);
+        let by_value = by_tier.then(self.value.total_cmp(&other.value));
         by_value.then(other.at.cmp(&self.at))
     }
 }
@@ -112,8 +125,8 @@ impl PartialOrd for Waiting {
 }
 
 /// One list of sorted kinds: what permuted labels do not explain first; each part by score, less for every candidate
-/// of the class that is already there; what shows the same as one of these, by its exemplars or as `alike` has it, is
-/// left out. At most `most` entries.
+/// of the class that is already there; what is `alike` to one of these comes after all that is new, and what shows the
+/// same images is left out. At most `most` entries.
 pub(super) fn merge(
     kinds: Vec<Vec<Candidate>>,
     most: usize,
@@ -124,7 +137,11 @@ pub(super) fn merge(
     let weight = |n: usize| NEXT.powi(n as i32);
     let mut waiting: BinaryHeap<Waiting> = (all.iter().flatten().enumerate())
         .map(|(at, candidate)| Waiting {
-            reported: candidate.q.is_none_or(|q| q <= REPORTED),
+            tier: if candidate.q.is_none_or(|q| q <= REPORTED) {
+                Tier::New
+            } else {
+                Tier::Chance
+            },
             value: candidate.score,
             at,
         })
@@ -142,9 +159,12 @@ pub(super) fn merge(
         let value = candidate.score * weight(of_class.len());
         if value < next.value {
             waiting.push(Waiting { value, ..next });
-        } else if !(of_class.iter())
-            .any(|&at| same(&list[at], candidate) || alike(&list[at], candidate))
+        } else if next.tier == Tier::New
+            && (of_class.iter().take(FIRST)).any(|&at| alike(&list[at], candidate))
         {
+            let tier = Tier::Alike;
+            waiting.push(Waiting { tier, ..next });
+        } else if !of_class.iter().any(|&at| same(&list[at], candidate)) {
             of_class.push(list.len());
             list.extend(all[next.at].take());
         }
@@ -228,7 +248,7 @@ mod tests {
         ];
         components[1].q = Some(0.5);
         let apart = |_: &Candidate, _: &Candidate| false;
-        let list = merge(vec![cells.clone(), components.clone()], 10, &apart);
+        let list = merge(vec![cells, components], 10, &apart);
         let order: Vec<(Kind, u16, u32)> = list
             .iter()
             .map(|one| (one.kind, one.class, one.exemplars[0].image))
@@ -241,8 +261,15 @@ mod tests {
         ];
         assert_eq!(order, expected);
         assert_eq!(merge(vec![list], 2, &apart).len(), 2);
-        // Were the two cells of one class alike, the second would go.
+        // Were the two cells of one class alike, the second would come after another class's.
         let cells_alike = |a: &Candidate, b: &Candidate| a.kind == b.kind;
-        assert_eq!(merge(vec![cells, components], 10, &cells_alike).len(), 3);
+        let alike = vec![
+            candidate(Kind::Cell, 0, 5.0, 0),
+            candidate(Kind::Cell, 0, 4.0, 10),
+            candidate(Kind::Cell, 1, 0.1, 100),
+        ];
+        let list = merge(vec![alike], 10, &cells_alike);
+        let order: Vec<u32> = list.iter().map(|one| one.exemplars[0].image).collect();
+        assert_eq!(order, [0, 100, 10]);
     }
 }

@@ -73,6 +73,10 @@ struct Search<'a> {
 struct Crowd {
     /// The image and its nearest of the class.
     images: Vec<u32>,
+    /// Their places among the class's images.
+    members: Vec<usize>,
+    /// Mean distance to the nearest images of other classes.
+    far: f32,
     /// How many times nearer these are than the nearest of other classes.
     closeness: f32,
     /// Of the nearest of both, those of the class.
@@ -118,11 +122,15 @@ impl<'a> Search<'a> {
         });
         let mut kept: Vec<Crowd> = Vec::new();
         for crowd in crowds {
-            let shared = |other: &Crowd| {
+            let same = |other: &Crowd| {
                 let both = crowd.images.iter().filter(|i| other.images.contains(i));
                 both.count() >= list::SAME_IMAGES
+                    || between(&crowd, other, &to_own) < crowd.far.min(other.far)
             };
-            if kept.len() < CROWDS && !kept.iter().any(shared) {
+            if kept.len() == CROWDS {
+                break;
+            }
+            if !kept.iter().any(same) {
                 kept.push(crowd);
             }
         }
@@ -170,9 +178,12 @@ impl<'a> Search<'a> {
             .chain(others.iter().map(|&(v, _)| (v, false)))
             .collect();
         both.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let images = own[..n_chosen - 1].iter().map(|&(_, at)| self.own[at]);
+        let nearest = own[..n_chosen - 1].iter().map(|&(_, at)| at);
+        let members: Vec<usize> = [at].into_iter().chain(nearest).collect();
         Crowd {
-            images: [self.own[at]].into_iter().chain(images).collect(),
+            images: members.iter().map(|&at| self.own[at]).collect(),
+            members,
+            far,
             closeness,
             hits: both[..n_drawn].iter().filter(|(_, own)| *own).count(),
         }
@@ -233,6 +244,17 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Mean distance between the images of two crowds, from squared distances: crowds that are nearer to each other than
+/// either is to other classes are parts of one.
+fn between(a: &Crowd, b: &Crowd, squares: &Array2<f32>) -> f32 {
+    let pairs = a
+        .members
+        .iter()
+        .flat_map(|&i| b.members.iter().map(move |&j| (i, j)));
+    let sum: f32 = pairs.map(|at| squares[at].sqrt()).sum();
+    sum / (a.members.len() * b.members.len()).max(1) as f32
+}
+
 /// At most `most` of some images, evenly chosen.
 fn spread(images: &[u32], most: usize) -> Vec<u32> {
     let n = images.len().min(most);
@@ -265,6 +287,22 @@ mod tests {
         let found = nearest(&values.view(), Some(1), 2);
         assert_eq!(found, [(0.5, 3), (2.0, 2)]);
         assert_eq!(nearest(&values.view(), None, 9).len(), 5);
+    }
+
+    #[test]
+    fn crowds_apart() {
+        let crowd = |members: &[usize]| Crowd {
+            images: Vec::new(),
+            members: members.to_vec(),
+            far: 1.0,
+            closeness: 1.0,
+            hits: 0,
+        };
+        // Images at 0, 1 and 4 on a line.
+        let at = [0.0_f32, 1.0, 4.0];
+        let squares = Array2::from_shape_fn((3, 3), |(i, j)| (at[i] - at[j]).powi(2));
+        let apart = between(&crowd(&[0, 1]), &crowd(&[2]), &squares);
+        assert!((apart - 3.5).abs() < 1e-6);
     }
 
     #[test]

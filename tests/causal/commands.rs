@@ -591,8 +591,11 @@ fn a_cell_of_the_real_network() {
     ]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     let told = of_schema(&outcome.stdout);
-    assert_eq!(told["outcome"], "used", "{}", told["verdict"]);
-    assert!(
-        told["delta"].as_f64().unwrap() > 2.0 && told["controls"]["delta"].as_f64().unwrap() < 1.0
-    );
+    // The ball itself: golf balls' other crops from the same places show balls, too.
+    let outcome = told["outcome"].as_str().unwrap();
+    assert!(["used", "slight"].contains(&outcome), "{}", told["verdict"]);
+    let number = |value: &Value| value.as_f64().unwrap();
+    let controls = &told["controls"];
+    assert!(number(&told["delta"]) > 2.0 && number(&controls["delta"]) < 1.0);
+    assert!(number(&controls["class"]) > 0.3 && number(&told["scale"]) > 5.0);
 }

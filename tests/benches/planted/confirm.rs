@@ -21,8 +21,7 @@ use std::sync::Arc;
 /// Exemplars that must carry an artefact.
 const SHOWN: usize = 8;
 
-/// Tests the first candidates of some networks; their images lie in `IMAGES/NET/images`, and their atlases are kept
-/// there.
+/// Tests the first candidates of some networks, whose images lie in `IMAGES/NET/images`; atlases are kept beside them.
 pub fn table(names: &[&str], flags: &Flags) {
     let root = flags.get("from").map_or_else(fixtures, PathBuf::from);
     let images = PathBuf::from(flags.get("images").expect("--images FOLDER"));
@@ -39,10 +38,17 @@ pub fn table(names: &[&str], flags: &Flags) {
             store::write(&path, &atlas).unwrap();
             atlas
         };
-        let told = net(name, &root, &atlas, &folder.join("images"), first);
+        let known = Net::open(&root, name);
+        let told = net(
+            (name, &root),
+            (&atlas, &folder.join("images")),
+            &known,
+            first,
+        );
         for one in &told {
             println!("{name} {}", line(one));
         }
+        println!("{name}: {}", summary(&told, &known));
         all.insert((*name).to_owned(), told);
     }
     if let Some(path) = flags.get("json") {
@@ -53,13 +59,39 @@ pub fn table(names: &[&str], flags: &Flags) {
 fn line(one: &Value) -> String {
     let text = |key: &str| one[key].as_str().unwrap_or_default().to_owned();
     format!(
-        "{:2} {:9} {:14} {:12} {:10} {}",
+        "{:>2} {:9} {:14} {:12} {:10} {}",
         one["rank"],
         text("kind"),
         text("class"),
         text("outcome"),
         text("shows"),
         text("verdict")
+    )
+}
+
+/// How many of the learned artefacts that the first candidates show are confirmed, and how many candidates that show
+/// none.
+fn summary(told: &[Value], known: &Net) -> String {
+    let confirmed = |one: &&Value| one["confirmed"] == json!(true);
+    let of = |artefact: Artefact| {
+        told.iter()
+            .filter(move |one| one["shows"] == json!(artefact.name()))
+    };
+    let shown = known.targets.iter().filter(|&&a| of(a).count() > 0);
+    let kept = known
+        .targets
+        .iter()
+        .filter(|&&a| of(a).filter(confirmed).count() > 0);
+    let others = told.iter().filter(|one| one["shows"].is_null());
+    let decoys = Artefact::DECOYS.into_iter().flat_map(of).filter(confirmed);
+    format!(
+        "{} targets, {} shown, {} confirmed; {} of {} others confirmed, {} decoys",
+        known.targets.len(),
+        shown.count(),
+        kept.count(),
+        others.clone().filter(confirmed).count(),
+        others.count(),
+        decoys.count()
     )
 }
 
@@ -77,9 +109,13 @@ fn shows(candidate: &Candidate, atlas: &Atlas, net: &Net) -> Option<Artefact> {
     all.into_iter().find(|artefact| carriers(artefact) >= SHOWN)
 }
 
-fn net(name: &str, root: &Path, atlas: &Arc<Atlas>, images: &Path, first: usize) -> Vec<Value> {
+fn net(
+    (name, root): (&str, &Path),
+    (atlas, images): (&Arc<Atlas>, &Path),
+    known: &Net,
+    first: usize,
+) -> Vec<Value> {
     let truth = truth(root, name);
-    let known = Net::open(root, name);
     let bytes = std::fs::read(root.join(name).join("net.onnx")).unwrap();
     let network = planted::load(name, &bytes, truth.side, classes(&truth.classes)).unwrap();
     let mut network = Some(network);
@@ -87,120 +123,22 @@ fn net(name: &str, root: &Path, atlas: &Arc<Atlas>, images: &Path, first: usize)
     let folders = vec![images.to_owned()];
     let mut tester = NetworkTester::new(Box::new(open), folders, Options::default());
     tester.atlas(Arc::clone(atlas));
-    let bytes = std::fs::read(root.join(name).join("net.onnx")).unwrap();
-    let mut network = planted::load(name, &bytes, truth.side, classes(&truth.classes)).ok();
-    let open = move |_: &Atlas| network.take().ok_or_else(|| "it is open".to_owned());
-    let options = Options {
-        early: false,
-        transfer: atlascope::causal::tester::When::Always,
-        ..Options::default()
-    };
-    let mut full = NetworkTester::new(Box::new(open), vec![images.to_owned()], options);
-    full.atlas(Arc::clone(atlas));
     let found = suspects::find(atlas).candidates;
-    let mut told = Vec::new();
-    for (at, candidate) in found.iter().take(first).enumerate() {
+    let test = |(at, candidate): (usize, &Candidate)| {
         let go_on = &mut |_: &Estimate| ControlFlow::Continue(());
         let claim = tester.test(candidate, go_on).unwrap();
-        let shown = shows(candidate, atlas, &known);
-        let raw = raw(&mut tester, atlas, candidate);
-        let all = full.test(candidate, go_on).unwrap().estimates;
-        told.push(json!({
-            "raw": raw, "all": all,
+        let outcome = outcome(&claim.estimates);
+        json!({
             "rank": at + 1,
             "kind": candidate.kind,
-            "component": candidate.component,
             "class": atlas.classes[usize::from(candidate.class)].id,
-            "score": candidate.score,
-            "q": candidate.q,
-            "outcome": outcome(&claim.estimates),
-            "confirmed": outcome(&claim.estimates) == Outcome::Used,
-            "shows": shown.map(Artefact::name),
-            "learned": shown.is_some_and(|artefact| known.targets.contains(&artefact)),
+            "outcome": outcome,
+            "confirmed": outcome == Outcome::Used,
+            "shows": shows(candidate, atlas, known).map(Artefact::name),
             "verdict": claim.verdict,
             "estimates": claim.estimates,
-        }));
-    }
-    told
-}
-
-/// Everything that a rule could be made of.
-fn raw(tester: &mut NetworkTester, atlas: &Atlas, candidate: &Candidate) -> Value {
-    use atlascope::causal::lab::{Spot, centred, predicted, probability};
-    use atlascope::causal::paste::{Paste, paste};
-    use atlascope::causal::pixels;
-    use atlascope::causal::transfer;
-    use atlascope::math::rng::Rng;
-    let (pasted_before, _) = tester.last().unwrap();
-    let target = candidate.class;
-    let lab = tester.lab().unwrap();
-    let full = Paste {
-        early: false,
-        ..pasted_before
+            "exemplars": claim.subject.exemplars,
+        })
     };
-    let done = paste(lab, &full, &mut |_| ControlFlow::Continue(())).unwrap();
-    let own: Vec<u32> = lab.album().of_class(target);
-    let mut rng = Rng::stream(5, u64::from(target));
-    let (mut mine, mut controls, mut noise, mut same) = (vec![], vec![], vec![], vec![]);
-    let mut clean = vec![];
-    for (at, trial) in done.trials.iter().enumerate() {
-        let c = centred(&trial.clean, target);
-        let told = |l: &[f32], piece: usize| {
-            json!([
-                at,
-                piece,
-                centred(l, target) - c,
-                predicted(l) == target,
-                probability(l, target) - probability(&trial.clean, target)
-            ])
-        };
-        clean.push(json!([
-            c,
-            predicted(&trial.clean),
-            probability(&trial.clean, target)
-        ]));
-        for (l, &piece) in trial.pasted.iter().zip(&trial.pieces) {
-            mine.push(told(l, piece));
-        }
-        for l in &trial.controls {
-            controls.push(told(l, 0));
-        }
-        for l in &trial.noise {
-            noise.push(told(l, 0));
-        }
-        let piece = &full.pieces[trial.pieces[0]];
-        let place = full.place(piece, lab.side());
-        let size = piece.picture.dimensions();
-        let mut squares = vec![];
-        for _ in 0..3 {
-            let source = loop {
-                let source = own[rng.below(own.len())];
-                if !candidate.exemplars.iter().any(|e| e.image == source) {
-                    break source;
-                }
-            };
-            let source = lab.square(source).unwrap();
-            let crop =
-                image::imageops::crop_imm(&*source, place.0, place.1, size.0, size.1).to_image();
-            squares.push(pixels::paste(
-                &*lab.square(trial.background).unwrap(),
-                &crop,
-                place,
-            ));
-        }
-        let _ = Spot { size, at: place };
-        for l in lab.run(&squares).unwrap() {
-            same.push(told(&l, 0));
-        }
-    }
-    let backgrounds: Vec<u32> = done.trials.iter().map(|t| t.background).collect();
-    let gap = transfer::gap(
-        lab,
-        target,
-        &own.iter().copied().take(100).collect::<Vec<_>>(),
-        &backgrounds,
-    )
-    .unwrap();
-    let _ = atlas;
-    json!({"gap": gap, "side": full.pieces[0].picture.width(), "clean": clean, "own": mine, "controls": controls, "noise": noise, "same": same})
+    found.iter().take(first).enumerate().map(test).collect()
 }
