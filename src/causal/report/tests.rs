@@ -100,7 +100,7 @@ fn every_claim_has_its_numbers_and_its_command() {
         found("9/32");
         found("direction removed: 2 images");
     }
-    assert!(report.markdown().contains("| crops pasted | +2.08 | 1.61 … 2.55 | -0.12 | -0.43 … 0.21 | 1.70 … 2.70 | -0.30 | 32 | 9/32 |"));
+    assert!(report.markdown().contains("| crops pasted | +2.08 | 1.61 … 2.55 | -0.12 | -0.43 … 0.21 | 1.70 … 2.70 | +0.31 | -0.30 | 32 | 9/32 |"));
 }
 
 #[test]
