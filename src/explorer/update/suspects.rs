@@ -467,10 +467,16 @@ fn finish(state: &mut State, number: u64, tested: Result<Box<Claim>, String>) {
             let Some(record) = record_of_test(state, number) else {
                 return;
             };
+            let before = record.claim.verdict.clone();
             record.finish(*claim);
-            let verdict = &record.claim.verdict;
-            let stopped = if stopped { "stopped; so far " } else { "" };
-            state.notice = Some(format!("{stopped}{verdict}"));
+            let verdict = record.claim.verdict.clone();
+            // Whoever was told and did something else since reads what came of that: a report's name.
+            let newer = |notice: &String| !before.is_empty() && *notice != before;
+            if stopped {
+                state.notice = Some(format!("stopped; so far {verdict}"));
+            } else if !state.notice.as_ref().is_some_and(newer) {
+                state.notice = Some(verdict);
+            }
         }
         Err(why) => {
             let board = &mut state.suspects;
