@@ -46,10 +46,13 @@ fn gradients_agree() {
     for (name, batch, side) in [("mixed4d", 6, 80), ("mixed3b", 1, 97), ("logits", 2, 71)] {
         let tap = network.graph.find(name).unwrap();
         let images = images(batch, side);
-        let objective = |activation: &Tensor| Ok(noise(activation.dims(), 8));
-        let (_, expected) = network.vjp(&images, tap, &mut { objective }).unwrap();
+        let (_, expected) = network
+            .vjp(&images, tap, &mut |activation| Ok(pull(activation)))
+            .unwrap();
         for engine in engines(&network.graph, 224) {
-            let (_, found) = engine.vjp(&images, tap, &mut { objective }).unwrap();
+            let (_, found) = engine
+                .vjp(&images, tap, &mut |activation| Ok(pull(activation)))
+                .unwrap();
             let error = relative_l2(&values(&found), &values(&expected));
             assert!(
                 error < 0.02,
@@ -60,21 +63,40 @@ fn gradients_agree() {
     }
 }
 
+/// Layers to draw icons of, how many at once, and of how many pixels.
+const ICONS: [(&str, usize, usize); 3] =
+    [("mixed4d", 5, 80), ("mixed3a", 2, 48), ("mixed5b", 1, 71)];
+
+/// The gradient that is pulled back.
+fn pull(activation: &Tensor) -> Tensor {
+    noise(activation.dims(), 8)
+}
+
+fn centre((rows, cols): (usize, usize)) -> (usize, usize) {
+    (rows / 2, cols / 2)
+}
+
 /// An icon's gradient: of the middle of a layer, from which the fast path leaves out what that does not see.
 #[test]
 fn gradients_of_one_position_agree() {
     let Some(network) = inception() else { return };
-    let objective = |activation: &Tensor| Ok(noise(activation.dims(), 8));
-    let centre = |(rows, cols): (usize, usize)| (rows / 2, cols / 2);
-    for (name, batch, side) in [("mixed4d", 5, 80), ("mixed3a", 2, 48), ("mixed5b", 1, 71)] {
+    for (name, batch, side) in ICONS {
         let tap = network.graph.find(name).unwrap();
         let images = images(batch, side);
         let expected = network
-            .vjp_at(&images, (tap, &centre, Precision::Full), &mut { objective })
+            .vjp_at(
+                &images,
+                (tap, &centre, Precision::Full),
+                &mut |activation| Ok(pull(activation)),
+            )
             .unwrap();
         for engine in engines(&network.graph, 224) {
             let (_, found) = engine
-                .vjp_at(&images, (tap, &centre, Precision::Full), &mut { objective })
+                .vjp_at(
+                    &images,
+                    (tap, &centre, Precision::Full),
+                    &mut |activation| Ok(pull(activation)),
+                )
                 .unwrap();
             let error = relative_l2(&values(&found), &values(&expected));
             let isa = engine.isa();
@@ -88,9 +110,7 @@ fn gradients_of_one_position_agree() {
 #[test]
 fn gradients_in_half_precision_point_the_same_way() {
     let Some(network) = inception() else { return };
-    let objective = |activation: &Tensor| Ok(noise(activation.dims(), 8));
-    let centre = |(rows, cols): (usize, usize)| (rows / 2, cols / 2);
-    for (name, batch, side) in [("mixed4d", 5, 80), ("mixed3a", 2, 48), ("mixed5b", 1, 71)] {
+    for (name, batch, side) in ICONS {
         let tap = network.graph.find(name).unwrap();
         let images = images(batch, side);
         for engine in engines(&network.graph, 224) {
@@ -98,7 +118,9 @@ fn gradients_in_half_precision_point_the_same_way() {
             let [(there, full), (here, half)] =
                 [Precision::Full, Precision::Half].map(|precision| {
                     engine
-                        .vjp_at(&images, (tap, &centre, precision), &mut { objective })
+                        .vjp_at(&images, (tap, &centre, precision), &mut |activation| {
+                            Ok(pull(activation))
+                        })
                         .unwrap()
                 });
             let [full, half, there, here] = [full, half, there, here].map(|t| values(&t));

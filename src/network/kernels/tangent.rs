@@ -311,7 +311,6 @@ impl Tangents<'_> {
             dilation: window.dilation,
         };
         let mode = Mode {
-            half: false,
             parallel: false,
             ..self.runner.mode
         };

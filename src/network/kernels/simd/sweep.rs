@@ -250,24 +250,27 @@ macro_rules! choose {
     };
 }
 
+/// [`choose`] with the tiles that fit the 32 registers of AVX-512.
+#[cfg(target_arch = "x86_64")]
+macro_rules! choose_wide {
+    ($kernel:ident, $($arguments:expr),*) => {
+        choose!($kernel, $($arguments),*;
+            1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
+            2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
+            3: 1 2 3 4 5 6 7 8 9;
+            4: 1 2 3 4 5 6;
+        )
+    };
+}
+
 unsafe fn run_tile((isa, half): (Isa, bool), t: &Tile, width: usize, blocks: usize, unit: bool) {
     // SAFETY: the caller's; instruction sets are available by construction.
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if half => choose!(tile_avx512_half, t, width, blocks, unit;
-                1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
-                2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
-                3: 1 2 3 4 5 6 7 8 9;
-                4: 1 2 3 4 5 6;
-            ),
+            Isa::Avx512 if half => choose_wide!(tile_avx512_half, t, width, blocks, unit),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => choose!(tile_avx512, t, width, blocks, unit;
-                1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
-                2: 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
-                3: 1 2 3 4 5 6 7 8 9;
-                4: 1 2 3 4 5 6;
-            ),
+            Isa::Avx512 => choose_wide!(tile_avx512, t, width, blocks, unit),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => choose!(tile_avx2, t, width, blocks, unit;
                 1: 1 2 3 4 5 6;
