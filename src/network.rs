@@ -22,6 +22,7 @@ mod torchvision;
 pub mod vit;
 pub mod weights;
 
+mod attribution;
 mod cone;
 mod end;
 mod extent;
@@ -38,8 +39,6 @@ pub use ops::Opaque;
 
 use crate::atlas::{Class, Precision, Relaxation};
 use candle_core::{DType, Device, Tensor};
-use cone::Cone;
-use ndarray::Array2;
 use std::sync::OnceLock;
 
 /// What can go wrong in a network.
@@ -157,9 +156,6 @@ pub struct Network {
     /// The graph packed for the CPU, made when it is first needed.
     engine: OnceLock<Option<kernels::Engine>>,
 }
-
-/// Positions whose tangents run together in [`Network::attribution`].
-const POSITIONS_AT_ONCE: usize = 32;
 
 impl Network {
     /// A network without classes yet. All tensors of `graph` must lie on `device`.
@@ -389,71 +385,12 @@ impl Network {
             )));
         }
         let primals = reference::primals(&self.graph, from, primal, to, relaxation)?;
-        reference::jvp(&self.graph, from, &primals, tangents, to, relaxation)
-    }
-
-    /// How much each position of one image speaks for each class: h · ∂logit/∂h at that position, for all classes
-    /// by one jvp whose tangent is the activation at the position and zero elsewhere. Positions × classes, in
-    /// logits; `activation` is `[1, c, h, w]` at `tap`, positions are (row, column).
-    ///
-    /// # Errors
-    /// A network without classes, a `tap` that other paths bypass, a position outside the map.
-    pub fn attribution(
-        &self,
-        tap: NodeId,
-        activation: &Tensor,
-        positions: &[(usize, usize)],
-        relaxation: Relaxation,
-    ) -> Result<Array2<f32>> {
-        let logits = self.logits.ok_or_else(|| {
-            NetworkError::BadGraph(format!("{} has no classes to attribute to", self.name))
-        })?;
-        let (b, _, rows, cols) = activation.dims4()?;
-        if b != 1 {
-            return Err(NetworkError::BadInput(format!(
-                "attribution looks at one image at a time, not {b}"
-            )));
-        }
-        if let Some((row, col)) = positions.iter().find(|&&(r, c)| r >= rows || c >= cols) {
-            return Err(NetworkError::BadInput(format!(
-                "position {row}, {col} lies outside the {rows} × {cols} map"
-            )));
-        }
-        self.graph.between(tap, &[logits])?;
-        if let Some(engine) = self.engine() {
-            return engine.attribution((tap, logits), activation, positions, relaxation);
-        }
-        let graph = &self.graph;
-        let primals = reference::primals(graph, tap, activation, logits, relaxation)?;
-        let mut out = Vec::with_capacity(positions.len() * self.classes.len());
-        let cone = Cone::new(graph, (tap, logits), activation, &primals, relaxation)?;
-        for positions in positions.chunks(POSITIONS_AT_ONCE) {
-            let change = cone.run(activation, positions)?;
-            out.extend(change.flatten_all()?.to_vec1::<f32>()?);
-        }
-        Array2::from_shape_vec((positions.len(), self.classes.len()), out)
-            .map_err(|error| NetworkError::BadGraph(format!("attribution: {error}")))
-    }
-
-    /// The same with the image `[1, 3, h, w]` that the activation comes from, which networks need whose layers do not
-    /// carry everything that follows from them (the class token of a transformer).
-    ///
-    /// # Errors
-    /// As [`Self::attribution`].
-    pub fn attribution_in(
-        &self,
-        image: &Tensor,
-        (tap, activation): (NodeId, &Tensor),
-        positions: &[(usize, usize)],
-        relaxation: Relaxation,
-    ) -> Result<Array2<f32>> {
-        match &self.model {
-            Some(model) if self.logits.is_some() => {
-                self.check_images(image)?;
-                model.attribution(image, tap, positions)
-            }
-            _ => self.attribution(tap, activation, positions, relaxation),
-        }
+        let on_the_way = self.graph.on_the_way(from, to)?;
+        let pushed = reference::Tangents {
+            on_the_way: &on_the_way,
+            extents: &self.extents,
+        };
+        pushed.jvp(&self.graph, (from, to), &primals, tangents, relaxation)
     }
 
     /// The fast path, where the device is the CPU, the graph fits and nobody asked for the reference.

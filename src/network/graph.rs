@@ -270,6 +270,36 @@ impl Graph {
         Ok(needed)
     }
 
+    /// The nodes that follow from `from` and lead to `to`, without `from` itself.
+    ///
+    /// # Errors
+    /// A `to` that does not follow from `from` at all.
+    pub(super) fn on_the_way(&self, from: NodeId, to: NodeId) -> Result<Vec<bool>> {
+        let mut leads = vec![false; self.nodes.len()];
+        leads[to.0] = true;
+        for idx in (from.0 + 1..=to.0).rev() {
+            if leads[idx] {
+                for input in &self.nodes[idx].inputs {
+                    leads[input.0] = true;
+                }
+            }
+        }
+        let mut on_the_way = vec![false; self.nodes.len()];
+        for idx in from.0 + 1..=to.0 {
+            let mut inputs = self.nodes[idx].inputs.iter();
+            on_the_way[idx] =
+                leads[idx] && inputs.any(|&input| input == from || on_the_way[input.0]);
+        }
+        if on_the_way[to.0] {
+            return Ok(on_the_way);
+        }
+        Err(NetworkError::BadGraph(format!(
+            "{} does not follow from {}",
+            self.node(to).name,
+            self.node(from).name
+        )))
+    }
+
     /// How many of the `needed` nodes read each node.
     pub(super) fn readers(&self, needed: &[bool]) -> Vec<usize> {
         let mut readers = vec![0; self.nodes.len()];

@@ -3,10 +3,11 @@
 //! Values are dropped as soon as their last reader has run, so that memory follows the widest cut of the graph
 //! and not its length. vjp keeps what the backward rules need and nothing else.
 
+use super::extent::Extent;
 use super::rules::{Saved, apply, needs_primal, pull, push};
 use super::{Graph, NetworkError, Node, NodeId, Result};
 use crate::atlas::Relaxation;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// One optional tensor per node, dropped after its last reader.
 struct Values {
@@ -139,21 +140,9 @@ pub(super) fn primals(
     to: NodeId,
     relaxation: Relaxation,
 ) -> Result<Vec<Option<Tensor>>> {
-    let needed = graph.between(start, &[to])?;
-    let mut wanted = Vec::new();
-    for (node, _) in graph
-        .nodes
-        .iter()
-        .zip(&needed)
-        .skip(start.0 + 1)
-        .filter(|(_, n)| **n)
-    {
-        if needs_primal(&node.op, relaxation) {
-            wanted.extend(&node.inputs);
-        }
-    }
-    wanted.sort_unstable();
-    wanted.dedup();
+    let mut needed = graph.between(start, &[to])?;
+    needed[start.0] = false;
+    let wanted = linearised(graph, &needed, relaxation);
     let mut slots = vec![None; graph.nodes.len()];
     if !wanted.is_empty() {
         for (&id, value) in wanted.iter().zip(forward(graph, start, x, &wanted)?) {
@@ -163,26 +152,63 @@ pub(super) fn primals(
     Ok(slots)
 }
 
-/// Tangents at `to` of the tangents `[p, …]` at `from`, linearised at `primals`.
-pub(super) fn jvp(
-    graph: &Graph,
-    from: NodeId,
-    primals: &[Option<Tensor>],
-    tangents: &Tensor,
-    to: NodeId,
-    relaxation: Relaxation,
-) -> Result<Tensor> {
-    let needed = graph.between(from, &[to])?;
-    let mut values = Values::new(graph, &needed, &[to]);
-    values.set(from, tangents.clone());
-    for (idx, node) in graph.nodes.iter().enumerate().skip(from.0 + 1) {
-        if needed[idx] {
-            let primals = node.inputs.iter().map(|input| primals[input.0].as_ref());
-            let primals: Vec<_> = primals.collect();
-            let value = push(&node.op, &primals, &values.inputs(node)?, relaxation)?;
-            values.set(NodeId(idx), value);
-            values.release(node);
+/// The values that the jvps of the `needed` nodes linearise at.
+pub(super) fn linearised(graph: &Graph, needed: &[bool], relaxation: Relaxation) -> Vec<NodeId> {
+    let nodes = graph.nodes.iter().zip(needed);
+    let mut wanted: Vec<NodeId> = nodes
+        .filter(|(node, needed)| **needed && needs_primal(&node.op, relaxation))
+        .flat_map(|(node, _)| node.inputs.iter().copied())
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
+/// Forward mode from one node to another. Where other paths go past the first, the tangent on them is zero.
+pub(super) struct Tangents<'a> {
+    /// The nodes that follow from the first and lead to the last, without the first.
+    pub on_the_way: &'a [bool],
+    /// Of every node's value.
+    pub extents: &'a [Extent],
+}
+
+impl Tangents<'_> {
+    /// Tangents at `to` of the tangents `[p, …]` at `from`, linearised at `primals`.
+    pub(super) fn jvp(
+        &self,
+        graph: &Graph,
+        (from, to): (NodeId, NodeId),
+        primals: &[Option<Tensor>],
+        tangents: &Tensor,
+        relaxation: Relaxation,
+    ) -> Result<Tensor> {
+        let mut values = Values::new(graph, self.on_the_way, &[to]);
+        values.set(from, tangents.clone());
+        for (idx, node) in graph.nodes.iter().enumerate().skip(from.0 + 1) {
+            if self.on_the_way[idx] {
+                for &input in node
+                    .inputs
+                    .iter()
+                    .filter(|input| !self.follows(from, **input))
+                {
+                    let dims = [&[tangents.dim(0)?], self.extents[input.0].dims.as_slice()];
+                    let zeros = Tensor::zeros(dims.concat(), DType::F32, tangents.device())?;
+                    values.set(input, zeros);
+                }
+                let primals: Vec<_> = node
+                    .inputs
+                    .iter()
+                    .map(|input| primals[input.0].as_ref())
+                    .collect();
+                let value = push(&node.op, &primals, &values.inputs(node)?, relaxation)?;
+                values.set(NodeId(idx), value);
+                values.release(node);
+            }
         }
+        values.get(to).cloned()
     }
-    values.get(to).cloned()
+
+    fn follows(&self, from: NodeId, id: NodeId) -> bool {
+        id == from || self.on_the_way[id.0]
+    }
 }

@@ -184,3 +184,42 @@ fn images_of_any_size_reach_the_tap() {
         assert_eq!(gradient.dims(), x.dims());
     }
 }
+
+/// One branch of a block: what it speaks for is its share of what the joined branches speak for. The other paths go past
+/// it, so the image is needed to tell what they carry.
+#[test]
+fn attribution_of_the_branches_adds_up_to_the_block() {
+    let Some(network) = inception() else {
+        return;
+    };
+    let image = noise(&[1, 3, 224, 224], 5).affine(40.0, 0.0).unwrap();
+    let positions = [(0, 0), (6, 7), (13, 2)];
+    let attribution = |name: &str| {
+        let tap = network.layer(name).unwrap().id;
+        let activation = &network.forward(&image, &[tap]).unwrap()[0];
+        network
+            .attribution_in(&image, (tap, activation), &positions, Relaxation::Average)
+            .unwrap()
+    };
+    let whole = attribution("mixed4d");
+    let mut sum = attribution("mixed4d_1x1");
+    for branch in ["3x3", "5x5", "pool_reduce"] {
+        let part = attribution(&format!("mixed4d_{branch}"));
+        assert!(part.iter().any(|v| v.abs() > 1e-3));
+        sum += &part;
+    }
+    let scale = whole.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+    for (sum, whole) in sum.iter().zip(&whole) {
+        assert!((sum - whole).abs() < 1e-4 * scale, "{sum} {whole}");
+    }
+    let outside = network.attribution_in(
+        &image,
+        (
+            network.layer("mixed4d_3x3").unwrap().id,
+            &noise(&[1, 288, 14, 14], 1),
+        ),
+        &[(0, 14)],
+        Relaxation::Average,
+    );
+    assert!(outside.is_err());
+}

@@ -1,9 +1,9 @@
-"""Exports torchvision architectures with random weights and records what onnxruntime computes at every node.
+"""Exports torchvision's and timm's architectures with random weights and records what onnxruntime computes at every node.
 
-    python tests/benches/peers/onnx_models.py FOLDER [--all] [--only NAME…] [--given FILE.onnx…]
+    python tests/benches/peers/onnx_models.py FOLDER [--timm] [--all] [--only NAME…] [--given FILE.onnx…]
     cargo bench --bench onnx -- FOLDER
 
-Needs torch, torchvision, onnx, onnxscript and onnxruntime. Each case becomes a folder with model.onnx, input.bin (f32,
+Needs torch, torchvision, onnx, onnxscript and onnxruntime, and timm for its own. Each case becomes a folder with model.onnx, input.bin (f32,
 `[2, 3, h, w]`), values.bin (f32, every float value of the graph behind each other) and values.json (what lies
 where). Batch normalisation gets random moments, so that folding it is checked as well. Gradients come from PyTorch:
 of the sum of the logits, weighted with sin(class), to the image.
@@ -32,6 +32,29 @@ CASES = [
     ("mobilenet_v3_large", 64), ("swin_t", 64), ("vit_b_32", 64),
     ("swin_v2_t", 64), ("efficientnet_v2_s", 64), ("maxvit_t", 224), ("shufflenet_v2_x0_5", 64), ("densenet169", 64),
 ]
+# One of each kind in timm, as small as the family has it.
+TIMM = [
+    ("ghostnet_100", 96), ("ghostnetv2_100", 96), ("dla34", 96), ("dpn48b", 96), ("cspdarknet53", 64), ("darknet17", 64),
+    ("hrnet_w18_small", 96), ("res2net50_26w_4s", 64), ("resnest14d", 96), ("skresnet18", 96), ("legacy_seresnet18", 96),
+    ("seresnext26t_32x4d", 64), ("rexnet_100", 64), ("selecsls42b", 96), ("tresnet_m", 96), ("ese_vovnet19b_dw", 96),
+    ("xception41", 96), ("legacy_xception", 96), ("inception_v4", 107), ("inception_resnet_v2", 107), ("nf_resnet26", 64),
+    ("nfnet_l0", 96), ("dm_nfnet_f0", 64), ("resnetv2_50", 64), ("resnetv2_50d_gn", 64), ("repvgg_a0", 96),
+    ("mobileone_s0", 96), ("fastvit_t8", 128), ("fasternet_t0", 96), ("edgenext_xx_small", 96), ("efficientformer_l1", 224),
+    ("efficientformerv2_s0", 224), ("efficientvit_b0", 96), ("efficientvit_m0", 224), ("mobilevit_xxs", 128),
+    ("mobilevitv2_050", 128), ("mobilenetv4_conv_small", 96), ("lcnet_050", 96), ("tinynet_e", 96), ("mixnet_s", 96),
+    ("hardcorenas_a", 96), ("hgnetv2_b0", 96), ("regnety_002", 96), ("regnetz_005", 96), ("ecaresnet26t", 64),
+    ("lambda_resnet26t", 96), ("botnet26t_256", 256), ("gcresnet33ts", 96), ("coatnet_nano_rw_224", 224),
+    ("convmixer_768_32", 96), ("convnextv2_atto", 64), ("poolformer_s12", 96), ("convformer_s18", 96),
+    ("inception_next_atto", 96), ("focalnet_tiny_srf", 96), ("davit_tiny", 224), ("starnet_s1", 96), ("repghostnet_050", 96),
+    ("repvit_m0_9", 96), ("swiftformer_xs", 96), ("shvit_s1", 128), ("mambaout_femto", 96), ("rdnet_tiny", 96),
+    ("levit_128s", 224), ("nextvit_small", 96), ("mixer_s32_224", 224), ("visformer_tiny", 224), ("tiny_vit_5m_224", 224),
+    ("twins_svt_small", 224), ("pvt_v2_b0", 96), ("xcit_nano_12_p16_224", 224), ("vit_tiny_patch16_224", 224),
+    ("vit_tiny_r_s16_p8_224", 224), ("res2next50", 64), ("cspresnext50", 64), ("haloregnetz_b", 224),
+    ("eca_halonext26ts", 256), ("resnet10t", 96), ("vovnet39a", 64), ("pnasnet5large", 171), ("nasnetalarge", 171),
+    ("pit_ti_224", 224), ("gcvit_xxtiny", 224), ("hiera_tiny_224", 224), ("mobilenet_edgetpu_v2_xs", 96), ("semnasnet_050", 96),
+    ("spnasnet_100", 96), ("fbnetv3_b", 96), ("crossvit_tiny_240", 240), ("sequencer2d_s", 224), ("resmlp_12_224", 224),
+    ("cait_xxs24_224", 224), ("volo_d1_224", 224), ("mvitv2_tiny", 224), ("nest_tiny", 224), ("beit_base_patch16_224", 224),
+]
 # How each is exported: TorchScript and dynamo, several operator sets, with an open or a fixed batch (True, False).
 SCRIPT = [("script", 11, True), ("script", 13, False), ("script", 17, True)]
 DYNAMO = [("dynamo", 18, False), ("dynamo", 20, True)]
@@ -41,7 +64,7 @@ def randomise(model, seed):
     """Random weights, with moments of batch normalisation that are not 0 and 1."""
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.BatchNorm2d):  # timm's BatchNormAct2d is one too.
             n = module.num_features
             module.running_mean = torch.randn(n, generator=generator) * 0.1
             module.running_var = torch.rand(n, generator=generator) + 0.5
@@ -50,14 +73,18 @@ def randomise(model, seed):
     for name, parameter in model.named_parameters():
         if name.endswith("layer_scale"):
             parameter.data = torch.rand(parameter.shape, generator=generator) * 0.5
-        if name.startswith("heads.head"):
-            # Zero in a fresh vision transformer.
+        elif parameter.numel() > 1 and not parameter.any():
+            # Zero in a fresh network: a branch that ends in it, a transformer's head.
             parameter.data = torch.randn(parameter.shape, generator=generator) * 0.05
     return model.eval()
 
 
 def build(name, seed):
     torch.manual_seed(seed)
+    if not hasattr(torchvision.models, name):
+        import timm
+
+        return randomise(timm.create_model(name, pretrained=False), seed)
     extra = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
     if name == "vit_b_32":
         extra["image_size"] = 64
@@ -134,6 +161,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--timm", action="store_true", help="timm's architectures instead of torchvision's")
     parser.add_argument("--all", action="store_true", help="every way for every architecture, not two of five")
     parser.add_argument("--given", nargs="*", type=pathlib.Path, default=[])
     arguments = parser.parse_args()
@@ -147,10 +175,12 @@ def main():
         print(f"{case.name}: {record(case, path, image, None)} values", flush=True)
     if arguments.given:
         return
-    for idx, (name, size) in enumerate(CASES):
+    for idx, (name, size) in enumerate(TIMM if arguments.timm else CASES):
         if arguments.only and name not in arguments.only:
             continue
         ways = SCRIPT + DYNAMO if arguments.all else [SCRIPT[idx % 3], DYNAMO[idx % 2]]
+        if arguments.timm and not arguments.all:
+            ways = [ways[idx % 2]]
         for way, opset, open_batch in ways:
             try:
                 one(arguments.folder, name, size, way, opset, open_batch)
