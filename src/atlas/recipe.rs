@@ -108,20 +108,22 @@ pub struct LayoutRecipe {
     pub repulsion: f32,
 }
 
-/// What the derivative does at a max pool.
+/// What the derivative of attributions does where the plain one says little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Relaxation {
-    /// Differentiate as if the pool averaged (the article's continuous relaxation).
+    /// Max pools as if they averaged (the article's continuous relaxation). Layer normalisations with their deviation
+    /// held constant (Ali et al. 2022): what they give hardly changes when a token grows, so that h · ∂logit/∂h would
+    /// vanish for the patches of a transformer that looks at its class token.
     Average,
-    /// The plain gradient: only the winner passes.
+    /// The plain gradient: of a max pool only the winner passes.
     Plain,
 }
 
 /// Class attribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AttributionRecipe {
-    /// Max pools above the layer.
+    /// Max pools and normalisations above the layer.
     pub relaxation: Relaxation,
 }
 

@@ -239,7 +239,7 @@ pub(super) struct LayoutArgs {
     /// Epochs of descent; 0 = 500 up to 10,000 activations, 200 above
     #[arg(long, default_value_t = 0)]
     pub(super) epochs: u32,
-    /// What the derivative of a max pool does in the attribution
+    /// What the derivatives of max pools and normalisations do in the attribution
     #[arg(long, value_enum, default_value_t = RelaxationArg::Average)]
     pub(super) relaxation: RelaxationArg,
 }
@@ -254,7 +254,7 @@ pub(super) enum Metric {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum RelaxationArg {
-    /// As if it averaged (the article)
+    /// Max pools as if they averaged (the article), layer normalisations with their deviation held
     Average,
     /// The plain gradient
     Plain,

@@ -58,7 +58,7 @@ impl Network {
         };
         self.check_images(image)?;
         if let Some(model) = &self.model {
-            return model.attribution(image, tap, positions);
+            return model.attribution(image, tap, positions, relaxation);
         }
         if self.graph.between(tap, &[logits]).is_ok() {
             return self.attribution(tap, activation, positions, relaxation);

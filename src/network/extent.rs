@@ -360,6 +360,7 @@ fn reshaped(reshape: &Reshape, first: &Extent) -> Found<Extent> {
             Axes::MapLast
         }
         Axes::MapFirst if groups.len() >= 2 && groups[..2].iter().all(kept) => Axes::MapFirst,
+        _ if reshape.unfolds && dims.len() == 3 => Axes::MapLast,
         _ => Axes::Free,
     };
     Ok(Extent { dims, axes })

@@ -1,6 +1,7 @@
 //! The seam for networks that are no graph of operators: they compute by themselves what a graph would.
 
 use super::{NetworkError, NodeId, Result};
+use crate::atlas::Relaxation;
 use candle_core::Tensor;
 use ndarray::Array2;
 
@@ -39,6 +40,7 @@ pub trait Model: std::fmt::Debug + Send + Sync {
         image: &Tensor,
         tap: NodeId,
         positions: &[(usize, usize)],
+        relaxation: Relaxation,
     ) -> Result<Array2<f32>>;
 }
 

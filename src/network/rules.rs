@@ -193,7 +193,7 @@ pub(super) fn push(
         (Op::PRelu(prelu), [t], [Some(x)]) => prelu.jvp(x, t),
         (Op::WithConstant(constant), [t], [Some(x)]) => constant.jvp(x, t),
         (Op::Lrn(lrn), [t], [Some(x)]) => lrn.jvp(x, t),
-        (Op::LayerNorm(norm), [t], [Some(x)]) => norm.jvp(x, t),
+        (Op::LayerNorm(norm), [t], [Some(x)]) => norm.jvp(x, t, relaxation),
         (Op::Softmax(softmax), [t], [Some(x)]) => softmax.jvp(x, t),
         (op, [t], _) => moved(op, t),
         (op, ..) => Err(NetworkError::BadGraph(format!("{op:?} has no jvp here"))),

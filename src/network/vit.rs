@@ -11,6 +11,7 @@ mod weights;
 use super::{
     Graph, InputSpec, Model, Network, NetworkError, NodeId, Objective, Op, Opaque, Result,
 };
+use crate::atlas::Relaxation;
 use candle_core::{D, Device, Tensor, Var};
 use ndarray::Array2;
 
@@ -303,6 +304,7 @@ impl Model for Vit {
         image: &Tensor,
         tap: NodeId,
         positions: &[(usize, usize)],
+        relaxation: Relaxation,
     ) -> Result<Array2<f32>> {
         let Some(depth) = self.depth_of(tap)? else {
             return Err(NetworkError::BadGraph(
@@ -321,7 +323,7 @@ impl Model for Vit {
         }
         let mut values = Vec::new();
         for positions in positions.chunks(POSITIONS_AT_ONCE) {
-            let change = self.push_forward(&tokens, depth, positions)?;
+            let change = self.push_forward(&tokens, depth, positions, relaxation)?;
             values.extend(change.flatten_all()?.to_vec1::<f32>()?);
         }
         let n_classes = self.head.as_ref().map_or(0, |head| head.bias.elem_count());

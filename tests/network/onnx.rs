@@ -61,6 +61,46 @@ fn token_grids_have_layers() {
     }
 }
 
+/// Patches behind a class token have layers too, as long as the class token still looks at them.
+#[test]
+fn patches_beside_a_class_token_have_layers() {
+    for file in ["patches_script17", "patches_dynamo20"] {
+        let folder = folders().into_iter().find(|folder| name(folder) == file);
+        let case = Case::open(&folder.unwrap());
+        let network = case.network(Compute::Auto).unwrap();
+        let mut layers = network.layers();
+        layers.retain(|layer| layer.name.ends_with("~map"));
+        // Behind the last block's attention only the class token counts.
+        let sizes: Vec<_> = layers.iter().map(|l| (l.depth, l.map_size)).collect();
+        assert_eq!(sizes, [(8, (3, 3)); 2], "{layers:?}");
+        let image = case.images.narrow(0, 0, 1).unwrap();
+        for layer in layers {
+            let tokens = layer.name.strip_suffix("~map").unwrap();
+            let tokens = network.graph.find(tokens).unwrap();
+            let found = network.forward(&case.images, &[layer.id, tokens]).unwrap();
+            let patches = found[1].narrow(1, 1, 9).unwrap().transpose(1, 2).unwrap();
+            let n_images = patches.dims()[0];
+            let map = patches.reshape((n_images, 8, 3, 3)).unwrap();
+            assert_eq!(values(&found[0]), values(&map), "{}", layer.name);
+            let (h, at) = (found[0].narrow(0, 0, 1).unwrap(), [(2, 1)]);
+            // What a normalisation gives hardly changes as a token grows; held, it passes the token on.
+            let most = |relaxation| {
+                let found = network.attribution_in(&image, (layer.id, &h), &at, relaxation);
+                found
+                    .unwrap()
+                    .iter()
+                    .fold(0f32, |most, v| most.max(v.abs()))
+            };
+            let (plain, held) = (most(Relaxation::Plain), most(Relaxation::Average));
+            assert!(
+                held > 1e-3 && held > 3.0 * plain,
+                "{}: {held} {plain}",
+                layer.name
+            );
+        }
+    }
+}
+
 /// Central differences of the logits along a random direction, where no kink lies between.
 #[test]
 fn derivatives_of_files_are_finite_differences() {

@@ -286,14 +286,30 @@ fn attribution(network: &Network, tap: NodeId, image: &Tensor, logits: NodeId) -
     let (_, _, rows, cols) = h.dims4().unwrap();
     let positions = [(0, cols - 1), (rows / 2, cols / 2)];
     let mut worst = 0f32;
+    // A transformer's patches are part of tokens, from which everything follows.
+    let name = &network.graph.node(tap).name;
+    let tokens = name
+        .strip_suffix("~map")
+        .and_then(|name| network.graph.find(name))
+        .filter(|&tokens| network.extent(tokens).dims.len() == 2);
+    let from = tokens.unwrap_or(tap);
+    let primal = &network.forward(image, &[from]).unwrap()[0];
     for relaxation in [Relaxation::Plain, Relaxation::Average] {
-        let found = network.attribution(tap, h, &positions, relaxation).unwrap();
+        let found = network.attribution_in(image, (tap, h), &positions, relaxation);
+        let found = found.unwrap();
         for (found, (row, col)) in found.rows().into_iter().zip(positions) {
-            let one = h.narrow(2, row, 1).unwrap().narrow(3, col, 1).unwrap();
-            let one = one.pad_with_zeros(2, row, rows - row - 1).unwrap();
-            let one = one.pad_with_zeros(3, col, cols - col - 1).unwrap();
-            let expected = network.jvp(tap, h, &one, logits, relaxation).unwrap();
-            worst = worst.max(apart(&found.to_vec(), &flat(&expected)));
+            let one = if tokens.is_some() {
+                let n = primal.dims()[1];
+                let at = n - rows * cols + row * cols + col;
+                let one = primal.narrow(1, at, 1).unwrap();
+                one.pad_with_zeros(1, at, n - at - 1).unwrap()
+            } else {
+                let one = h.narrow(2, row, 1).unwrap().narrow(3, col, 1).unwrap();
+                let one = one.pad_with_zeros(2, row, rows - row - 1).unwrap();
+                one.pad_with_zeros(3, col, cols - col - 1).unwrap()
+            };
+            let expected = network.jvp(from, primal, &one, logits, relaxation);
+            worst = worst.max(apart(&found.to_vec(), &flat(&expected.unwrap())));
         }
     }
     worst

@@ -107,16 +107,17 @@ fn attribution_is_pytorchs() {
         let image = truth[&format!("{side}.image")].narrow(0, 0, 1).unwrap();
         let activation = &network.forward(&image, &[tap]).unwrap()[0];
         let positions: Vec<_> = (0..n * n).map(|at| (at / n, at % n)).collect();
-        let found = network
-            .attribution_in(&image, (tap, activation), &positions, Relaxation::Average)
-            .unwrap();
-        let found = Tensor::from_vec(
-            found.iter().copied().collect::<Vec<_>>(),
-            found.dim(),
-            &Device::Cpu,
-        );
-        let error = error(&found.unwrap(), &truth[&format!("{side}.attribution")]);
-        assert!(error < 1e-5, "{side}: {error}");
+        for (relaxation, name) in [
+            (Relaxation::Plain, "attribution"),
+            (Relaxation::Average, "attribution_held"),
+        ] {
+            let found = network.attribution_in(&image, (tap, activation), &positions, relaxation);
+            let found = found.unwrap();
+            let (values, shape) = (found.iter().copied().collect::<Vec<_>>(), found.dim());
+            let found = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+            let error = error(&found, &truth[&format!("{side}.{name}")]);
+            assert!(error < 1e-5, "{side}, {name}: {error}");
+        }
         let outside =
             network.attribution_in(&image, (tap, activation), &[(n, 0)], Relaxation::Average);
         assert!(outside.unwrap_err().to_string().contains("outside"));

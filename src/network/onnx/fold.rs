@@ -4,6 +4,7 @@
 //! be right.
 
 mod elementwise;
+mod moments;
 mod product;
 mod scatter;
 mod shapes;
@@ -23,6 +24,9 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>], opset: i64) -> Fo
         return Ok(Some(vec![found]));
     }
     if let Some(found) = product::fold(node, inputs)? {
+        return Ok(Some(found));
+    }
+    if let Some(found) = moments::fold(node, inputs)? {
         return Ok(Some(found));
     }
     if let Some(found) = scatter::fold(node, inputs)? {

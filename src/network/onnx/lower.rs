@@ -136,6 +136,10 @@ pub(super) fn lower(
                 .into_iter()
                 .map(|array| Value::Const(Rc::new(array)))
                 .collect()),
+            None if SUPPORTED.contains(&node.op) => Err(failed(
+                node,
+                "all its inputs are constants, which it is not evaluated for",
+            )),
             None => Err(unsupported(node)),
         };
     }

@@ -13,6 +13,8 @@ use candle_core::Tensor;
 pub struct Reshape {
     /// The groups, in order.
     pub groups: Vec<Group>,
+    /// Whether the last two axes that come out are the rows and columns of what were tokens.
+    pub unfolds: bool,
 }
 
 /// Some neighbouring input axes and the output axes that they become.
@@ -63,7 +65,10 @@ impl Reshape {
             n_in: 0,
             out: vec![1],
         }));
-        Some(Self { groups })
+        Some(Self {
+            groups,
+            unfolds: false,
+        })
     }
 
     /// Output sizes for these input sizes, both without the batch.

@@ -1,6 +1,7 @@
 //! Reductions along axes, softmax, and normalisation by moments.
 
 use super::tensor::sum_to;
+use crate::atlas::Relaxation;
 use crate::network::Result;
 use candle_core::{D, Tensor};
 
@@ -195,10 +196,17 @@ impl LayerNorm {
         Ok(project(&unit, &inverse, &cotangent)?.reshape(x.dims())?)
     }
 
-    /// Tangents `[p, …]` → tangents of the output, linearised at `x` of `[1, …]` or `[p, …]`.
-    pub fn jvp(&self, x: &Tensor, tangent: &Tensor) -> Result<Tensor> {
+    /// Tangents `[p, …]` → tangents of the output, linearised at `x` of `[1, …]` or `[p, …]`; relaxed, σ is held
+    /// constant.
+    pub fn jvp(&self, x: &Tensor, tangent: &Tensor, relaxation: Relaxation) -> Result<Tensor> {
         let (unit, inverse) = self.standardised(x)?;
-        let y = project(&unit, &inverse, &self.flat(tangent)?)?;
+        let t = self.flat(tangent)?;
+        let y = match relaxation {
+            Relaxation::Plain => project(&unit, &inverse, &t)?,
+            Relaxation::Average => t
+                .broadcast_sub(&t.mean_keepdim(D::Minus1)?)?
+                .broadcast_mul(&inverse)?,
+        };
         Ok(self.scaled(&y)?.reshape(tangent.dims())?)
     }
 

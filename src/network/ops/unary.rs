@@ -172,7 +172,11 @@ impl Unary {
             Unary::Tanh => x.tanh()?.sqr()?.affine(-1.0, 1.0)?,
             Unary::Exp => x.exp()?,
             Unary::Log => x.recip()?,
-            Unary::Sqrt => (x.sqrt()?.recip()? * 0.5)?,
+            // 0 at 0, as the length of a vector has it: tokens of padding are zero, and 0 · ∞ would spread from them.
+            Unary::Sqrt => {
+                let roots = x.sqrt()?.maximum(f64::from(f32::MIN_POSITIVE))?;
+                (roots.recip()?.mul(&positive(x)?)? * 0.5)?
+            }
             Unary::Reciprocal => x.sqr()?.recip()?.neg()?,
             Unary::Abs => (positive(x)? - positive(&x.neg()?)?)?,
             Unary::Neg => x.ones_like()?.neg()?,

@@ -1,6 +1,7 @@
 //! Where a network's blocks end, how its nodes can be called, and whether it ends in a classifier.
 
 use super::{Extent, Graph, NodeId, Op};
+use crate::network::graph::Node;
 use crate::network::ops::Binary;
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +25,9 @@ pub(super) fn mark_ends(graph: &mut Graph, extents: &[Extent], last: NodeId) {
         ends.extend(joints);
         stage.clear();
     };
-    for idx in (1..=last.0).filter(|&idx| cuts[idx]) {
+    // Class tokens go past the patches, but what both come from is a cut.
+    let counts = |idx: usize| cuts[idx] || unfolds(&graph.nodes[idx]);
+    for idx in (1..=last.0).filter(|&idx| counts(idx)) {
         let Some(positions) = extents[idx].positions().filter(|&(h, w)| h * w > 1) else {
             continue;
         };
@@ -69,7 +72,10 @@ fn is_joint(graph: &Graph, extents: &[Extent], idx: usize) -> bool {
     let size = extents[idx].map_size();
     let alike = |input: &NodeId| extents[input.0].map_size() == size;
     let of_sum = |input: &NodeId| matches!(graph.nodes[input.0].op, Op::Binary(Binary::Add));
-    // A token grid's branches joined before it became a map.
+    // Tokens' branches joined before they became a map.
+    if unfolds(node) {
+        return true;
+    }
     if matches!(node.op, Op::Transpose(_)) && size.is_some() {
         return node.inputs.iter().all(of_sum);
     }
@@ -77,6 +83,11 @@ fn is_joint(graph: &Graph, extents: &[Extent], idx: usize) -> bool {
         && node.inputs.len() > 1
         && matches!(node.op, Op::Concat | Op::Binary(Binary::Add))
         && node.inputs.iter().all(alike)
+}
+
+/// True for the map that [`super::grids`] makes of tokens.
+fn unfolds(node: &Node) -> bool {
+    matches!(&node.op, Op::Reshape(reshape) if reshape.unfolds)
 }
 
 /// The activation behind a node, where it is all that reads it.
@@ -146,23 +157,37 @@ fn kind(op: &Op) -> &'static str {
 }
 
 /// True when `last` comes out of a fully connected layer, or of a 1×1 convolution whose positions are averaged
-/// (SqueezeNet, network in network).
+/// (SqueezeNet, network in network); or of several such ends that are added (heads for distillation).
 pub(in crate::network) fn ends_in_a_classifier(graph: &Graph, last: NodeId) -> bool {
-    let mut at = last;
-    let mut averaged = false;
-    loop {
+    // Where the ends are looked for, and whether a mean over positions was passed.
+    let mut heads = vec![(last, false)];
+    let mut met = HashSet::new();
+    while let Some((at, averaged)) = heads.pop() {
         let node = graph.node(at);
-        let &[input] = node.inputs.as_slice() else {
-            return false;
+        let is_mean = matches!(node.op, Op::GlobalAvgPool | Op::Reduce(_) | Op::AvgPool(_));
+        let ends = match &node.op {
+            Op::Linear(_) => !averaged,
+            Op::Conv(conv) => !averaged || conv.weight.dims()[2..] == [1, 1],
+            _ => false,
         };
-        match &node.op {
-            Op::Linear(_) => return !averaged,
-            Op::Conv(conv) => return !averaged || conv.weight.dims()[2..] == [1, 1],
-            Op::GlobalAvgPool | Op::Reduce(_) | Op::AvgPool(_) => averaged = true,
-            Op::Relu if averaged => (),
-            Op::Reshape(_) | Op::Affine(_) if !averaged => (),
-            _ => return false,
+        let goes_on = match &node.op {
+            Op::Relu => averaged,
+            Op::Reshape(_) | Op::Affine(_) | Op::WithConstant(_) | Op::Binary(Binary::Add) => {
+                !averaged
+            }
+            _ => is_mean,
+        };
+        if ends {
+            continue;
         }
-        at = input;
+        if !goes_on {
+            return false;
+        }
+        let inputs = node
+            .inputs
+            .iter()
+            .map(|&input| (input, averaged || is_mean));
+        heads.extend(inputs.filter(|&head| met.insert(head)));
     }
+    true
 }

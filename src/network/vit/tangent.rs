@@ -1,6 +1,7 @@
 //! Tangents through a vision transformer: how the logits change when the token of one position grows.
 
 use super::{Block, Dense, Norm, Tokens, Vit, join, normalise, softmax};
+use crate::atlas::Relaxation;
 use crate::network::{NetworkError, Result};
 use candle_core::{D, Tensor};
 
@@ -12,6 +13,7 @@ impl Vit {
         tokens: &Tokens,
         depth: usize,
         positions: &[(usize, usize)],
+        relaxation: Relaxation,
     ) -> Result<Tensor> {
         let mut x = tokens.x.clone();
         let (_, n, width) = x.dims3()?;
@@ -24,24 +26,30 @@ impl Vit {
         }
         let mut t = Tensor::from_vec(tangents, (positions.len(), n, width), x.device())?;
         for block in &self.blocks[depth..] {
-            (x, t) = self.block_jvp(block, &x, &t)?;
+            (x, t) = self.block_jvp(block, &x, &t, relaxation)?;
         }
         let head = self
             .head
             .as_ref()
             .ok_or_else(|| NetworkError::BadGraph("this transformer has no head".to_owned()))?;
-        let (_, t) = self.norm.jvp(&x, &t)?;
+        let (_, t) = self.norm.jvp(&x, &t, relaxation)?;
         head.linear(&self.pooled(&t, head)?)
     }
 
     /// Value and tangents behind a block.
-    fn block_jvp(&self, block: &Block, x: &Tensor, t: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (y, dy) = block.norm1.jvp(x, t)?;
+    fn block_jvp(
+        &self,
+        block: &Block,
+        x: &Tensor,
+        t: &Tensor,
+        relaxation: Relaxation,
+    ) -> Result<(Tensor, Tensor)> {
+        let (y, dy) = block.norm1.jvp(x, t, relaxation)?;
         let (y, dy) = self.attend_jvp(&block.qkv.forward(&y)?, &block.qkv.linear(&dy)?)?;
         let add = |x: &Tensor, y: Tensor, scale: &Tensor| x.add(&y.broadcast_mul(scale)?);
         let x = add(x, block.project.forward(&y)?, &block.scale1)?;
         let t = add(t, block.project.linear(&dy)?, &block.scale1)?;
-        let (y, dy) = block.norm2.jvp(&x, &t)?;
+        let (y, dy) = block.norm2.jvp(&x, &t, relaxation)?;
         let (y, dy) = (block.up.forward(&y)?, block.up.linear(&dy)?);
         let dy = dy.broadcast_mul(&gelu_slope(&y)?)?;
         let y = y.gelu_erf()?;
@@ -70,13 +78,15 @@ impl Vit {
 }
 
 impl Norm {
-    fn jvp(&self, x: &Tensor, t: &Tensor) -> Result<(Tensor, Tensor)> {
+    /// Relaxed, the deviation is held constant.
+    fn jvp(&self, x: &Tensor, t: &Tensor, relaxation: Relaxation) -> Result<(Tensor, Tensor)> {
         let (normed, deviation) = normalise(x)?;
-        let centred = t.broadcast_sub(&t.mean_keepdim(D::Minus1)?)?;
-        let along = centred.broadcast_mul(&normed)?.mean_keepdim(D::Minus1)?;
-        let change = centred
-            .sub(&normed.broadcast_mul(&along)?)?
-            .broadcast_div(&deviation)?;
+        let mut change = t.broadcast_sub(&t.mean_keepdim(D::Minus1)?)?;
+        if relaxation == Relaxation::Plain {
+            let along = change.broadcast_mul(&normed)?.mean_keepdim(D::Minus1)?;
+            change = change.sub(&normed.broadcast_mul(&along)?)?;
+        }
+        let change = change.broadcast_div(&deviation)?;
         let value = normed
             .broadcast_mul(&self.weight)?
             .broadcast_add(&self.bias)?;

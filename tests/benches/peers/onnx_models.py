@@ -60,8 +60,9 @@ SCRIPT = [("script", 11, True), ("script", 13, False), ("script", 17, True)]
 DYNAMO = [("dynamo", 18, False), ("dynamo", 20, True)]
 
 
-def randomise(model, seed):
-    """Random weights, with moments of batch normalisation that are not 0 and 1."""
+def randomise(model, seed, zeros=False):
+    """Random weights, with moments of batch normalisation that are not 0 and 1; `zeros`: also where a fresh network has
+    zeros (a branch that ends in one, a transformer's class token)."""
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):  # timm's BatchNormAct2d is one too.
@@ -73,8 +74,8 @@ def randomise(model, seed):
     for name, parameter in model.named_parameters():
         if name.endswith("layer_scale"):
             parameter.data = torch.rand(parameter.shape, generator=generator) * 0.5
-        elif parameter.numel() > 1 and not parameter.any():
-            # Zero in a fresh network: a branch that ends in it, a transformer's head.
+        if name.startswith("heads.head") or (zeros and not parameter.any()):
+            # Zero in a fresh vision transformer.
             parameter.data = torch.randn(parameter.shape, generator=generator) * 0.05
     return model.eval()
 
@@ -84,7 +85,7 @@ def build(name, seed):
     if not hasattr(torchvision.models, name):
         import timm
 
-        return randomise(timm.create_model(name, pretrained=False), seed)
+        return randomise(timm.create_model(name, pretrained=False), seed, zeros=True)
     extra = {"aux_logits": False, "init_weights": True} if name in ("googlenet", "inception_v3") else {}
     if name == "vit_b_32":
         extra["image_size"] = 64

@@ -1,17 +1,58 @@
-//! Products of constant matrices: position biases that a file computes from a table each time.
+//! Products of constants: position biases that a file computes from a table each time.
 
 use super::super::array::Array;
 use super::super::proto::Node;
-use super::{Folded, count, need};
+use super::{Folded, broadcast_to, count, need};
 
 /// Multiplications that are done for one constant at most.
 const MOST_WORK: usize = 1 << 30;
 
 pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>]) -> Folded {
-    if node.op != "MatMul" {
+    match node.op {
+        "MatMul" => matrices(need(inputs, 0)?, need(inputs, 1)?),
+        "Conv" => pixels(node, inputs),
+        _ => Ok(None),
+    }
+}
+
+/// A convolution of single pixels: positions that are encoded by a layer of their own.
+fn pixels(node: &Node<'_>, inputs: &[Option<&Array>]) -> Folded {
+    let (x, weight) = (need(inputs, 0)?, need(inputs, 1)?);
+    let all = |name: &str, value: i64| {
+        node.ints(name)
+            .is_none_or(|v| v.iter().all(|&v| v == value))
+    };
+    let plain = all("strides", 1) && all("pads", 0) && node.int("group", 1) == 1;
+    let (&[n, channels, rows, cols], &[out, inner, 1, 1]) =
+        (x.dims.as_slice(), weight.dims.as_slice())
+    else {
+        return Ok(None);
+    };
+    if !plain {
         return Ok(None);
     }
-    let (a, b) = (need(inputs, 0)?, need(inputs, 1)?);
+    let matrix = weight.reshaped(vec![1, out, inner]);
+    let matrix = broadcast_to(&matrix, &[n, out, inner])?;
+    let columns = x.reshaped(vec![n, channels, rows * cols]);
+    let Some(product) = matrices(&matrix, &columns)? else {
+        return Ok(None);
+    };
+    let mut values = product[0].to_floats();
+    if let Some(bias) = inputs.get(2).copied().flatten() {
+        let bias = bias.to_floats();
+        if bias.len() != out {
+            return Err(format!("{} biases for {out} channels", bias.len()));
+        }
+        for (idx, plane) in values.chunks_exact_mut((rows * cols).max(1)).enumerate() {
+            for value in plane {
+                *value += bias[idx % out];
+            }
+        }
+    }
+    Ok(Some(vec![Array::floats(vec![n, out, rows, cols], values)]))
+}
+
+fn matrices(a: &Array, b: &Array) -> Folded {
     let misfit = || format!("{:?} times {:?}", a.dims, b.dims);
     let ([leading @ .., rows, inner], [b_leading @ .., b_inner, cols]) =
         (a.dims.as_slice(), b.dims.as_slice())

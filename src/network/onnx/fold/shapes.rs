@@ -47,6 +47,7 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>], opset: i64) -> Fo
         "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceMean" => {
             reduce(node, inputs)?
         }
+        "CumSum" => cumulated(node, x()?, need(inputs, 1)?)?,
         "Split" => return split(node, inputs).map(Some),
         "NonZero" => non_zero(x()?),
         _ => return Ok(None),
@@ -315,6 +316,37 @@ fn constant_of_shape(node: &Node<'_>, shape: &Array) -> One {
         return Err("its value must be a single number".into());
     }
     Ok(value.pick(dims, &vec![0; n]))
+}
+
+/// Sums along an axis up to each element.
+fn cumulated(node: &Node<'_>, x: &Array, axis: &Array) -> One {
+    let &[axis] = axis.to_ints().as_slice() else {
+        return Err("its axis is not one number".into());
+    };
+    let axis = axis_of(axis, x.dims.len())?;
+    let (n, step) = (x.dims[axis], x.dims[axis + 1..].iter().product::<usize>());
+    let (reverse, exclusive) = (node.int("reverse", 0) == 1, node.int("exclusive", 0) == 1);
+    let summed = |values: &[f64]| {
+        let mut out = vec![0.0; values.len()];
+        for start in (0..values.len()).filter(|flat| n > 0 && flat / step % n == 0) {
+            let mut sum = 0.0;
+            for k in 0..n {
+                let at = start + step * if reverse { n - 1 - k } else { k };
+                let before = sum;
+                sum += values[at];
+                out[at] = if exclusive { before } else { sum };
+            }
+        }
+        out
+    };
+    let dims = x.dims.clone();
+    Ok(if let Data::Float(values) = &x.data {
+        let sums = summed(&values.iter().map(|&value| value.into()).collect::<Vec<_>>());
+        Array::floats(dims, sums.into_iter().map(|sum| sum as f32).collect())
+    } else {
+        let values: Vec<f64> = x.to_ints().into_iter().map(|value| value as f64).collect();
+        Array::ints(summed(&values).into_iter().map(|sum| sum as i64).collect()).reshaped(dims)
+    })
 }
 
 fn reduce(node: &Node<'_>, inputs: &[Option<&Array>]) -> One {

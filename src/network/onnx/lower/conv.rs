@@ -5,9 +5,13 @@ use super::super::proto::Node;
 use super::{Inputs, constant_input, need_constant, tap};
 use crate::network::Op;
 use crate::network::ops::{
-    Affine, AvgPool, Conv, LayerNorm, Linear, Lrn, MaxPool, Pad, Reduce, Reduction, Reshape,
+    Affine, AvgPool, Binary, Conv, LayerNorm, Linear, Lrn, MaxPool, Pad, Part, Reduce, Reduction,
+    Reshape, Slice, WithConstant,
 };
 use candle_core::Tensor;
+
+/// Windows that one convolution may run over one by one.
+const MOST_WINDOWS: usize = 64;
 
 pub(super) fn lower(
     import: &mut Import<'_>,
@@ -72,6 +76,8 @@ fn check_map(x: &Tap) -> Why<()> {
 fn pair(node: &Node<'_>, name: &str, default: usize) -> Why<[usize; 2]> {
     match node.ints(name) {
         None | Some([]) => Ok([default; 2]),
+        // Along one axis alone: the rows are one.
+        Some(&[b]) if (1..=1 << 20).contains(&b) => Ok([1, b as usize]),
         Some(&[a, b]) if (1..=1 << 20).contains(&a) && (1..=1 << 20).contains(&b) => {
             Ok([a as usize, b as usize])
         }
@@ -98,6 +104,9 @@ fn pads(node: &Node<'_>, x: &Tap, kernel: [usize; 2], stride: [usize; 2]) -> Why
         "VALID" => (),
         "NOTSET" => match node.ints("pads") {
             None | Some([]) => (),
+            Some(&[left, right]) if left.abs() <= 1 << 20 && right.abs() <= 1 << 20 => {
+                pads = [0, left as isize, 0, right as isize];
+            }
             Some(given) if given.len() == 4 && given.iter().all(|pad| pad.abs() <= 1 << 20) => {
                 for (pad, &given) in pads.iter_mut().zip(given) {
                     *pad = given as isize;
@@ -111,11 +120,57 @@ fn pads(node: &Node<'_>, x: &Tap, kernel: [usize; 2], stride: [usize; 2]) -> Why
 }
 
 fn conv(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
-    let mut x = tap(inputs, 0)?;
+    let x = tap(inputs, 0)?;
     let weight = need_constant(inputs, 1)?;
-    let &[out, _, rows, cols] = weight.dims.as_slice() else {
+    match (weight.dims.as_slice(), x.dims.as_slice()) {
+        (&[out, per_group, cols], &[_, channels, n]) if x.led => {
+            let map = reshaped(import, &x, &[channels, 1, n])?;
+            let y = conv_map(import, node, inputs, (map, &[out, per_group, 1, cols]))?;
+            let n = y.dims[3];
+            reshaped(import, &y, &[out, n])
+        }
+        // Windows of one image where the file's batch is.
+        (dims @ [..], &[windows, channels, rows, cols])
+            if dims.len() == 4 && !x.led && windows <= MOST_WINDOWS =>
+        {
+            let mut done = Vec::with_capacity(windows);
+            for idx in 0..windows as i64 {
+                let part = Part::Range {
+                    start: idx,
+                    end: idx + 1,
+                    step: 1,
+                };
+                let window = import.emit(Op::Slice(Slice { axis: 1, part }), &[&x])?;
+                let window = import.tap(window, true);
+                let map = reshaped(import, &window, &[channels, rows, cols])?;
+                let y = conv_map(import, node, inputs, (map, dims))?;
+                let one = [&[1], &y.dims[1..]].concat();
+                done.push(reshaped(import, &y, &one)?);
+            }
+            let id = import.emit(Op::Concat, &done.iter().collect::<Vec<_>>())?;
+            Ok(import.tap(id, false))
+        }
+        (dims, _) => conv_map(import, node, inputs, (x.clone(), dims)),
+    }
+}
+
+/// `x` with other axes behind the batch.
+fn reshaped(import: &mut Import<'_>, x: &Tap, dims: &[usize]) -> Why<Tap> {
+    let reshape = Reshape::between(x.inner(), dims).ok_or("an empty value")?;
+    import.led(Op::Reshape(reshape), x)
+}
+
+/// A convolution of a map with kernels of shape `kernels`.
+fn conv_map(
+    import: &mut Import<'_>,
+    node: &Node<'_>,
+    inputs: Inputs<'_>,
+    (mut x, kernels): (Tap, &[usize]),
+) -> Why<Tap> {
+    let weight = need_constant(inputs, 1)?;
+    let &[out, _, rows, cols] = kernels else {
         return Err(format!(
-            "a kernel of shape {:?}; only two-dimensional convolutions are supported",
+            "a kernel of shape {:?}; only convolutions along one or two axes are supported",
             weight.dims
         ));
     };
@@ -146,7 +201,7 @@ fn conv(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap
             let n = bias.len();
             import.tensor(bias, &[n])?
         },
-        weight: import.tensor(weight.to_floats(), &weight.dims)?,
+        weight: import.tensor(weight.to_floats(), kernels)?,
         stride,
         pads: around.map(|pad| pad as usize),
         groups: usize::try_from(node.int("group", 1)).map_err(text)?.max(1),
@@ -279,7 +334,7 @@ fn batch_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> W
     if node.int("training_mode", 0) == 1 {
         return Err("it was exported in training mode; call eval() before the export".into());
     }
-    if !x.led || x.rank() < 2 {
+    if x.rank() < 2 {
         return Err(format!("its input is {:?}", x.dims));
     }
     let list = |idx: usize| need_constant(inputs, idx).map(|array| array.to_floats());
@@ -298,7 +353,22 @@ fn batch_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> W
         mul.push(factor as f32);
         add.push((f64::from(bias[i]) - f64::from(mean[i]) * factor) as f32);
     }
-    affine(import, (node.inputs[0], &x), (mul, add))
+    if x.led {
+        return affine(import, (node.inputs[0], &x), (mul, add));
+    }
+    // Tokens of one image stand where the file's batch is.
+    let mut dims = vec![1; x.rank() + 1];
+    dims[2] = n;
+    let mut y = x;
+    for (binary, values) in [(Binary::Mul, mul), (Binary::Add, add)] {
+        let op = WithConstant {
+            binary,
+            constant: import.tensor(values, &dims)?,
+            constant_first: false,
+        };
+        y = import.led(Op::WithConstant(op), &y)?;
+    }
+    Ok(y)
 }
 
 /// Moments over everything behind the channels.

@@ -1,0 +1,48 @@
+//! Normalisation of constants: weights that a file standardises each time (Qiao et al. 2019).
+
+use super::super::array::Array;
+use super::super::proto::Node;
+use super::{Folded, need};
+
+pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>]) -> Folded {
+    if node.op != "BatchNormalization" {
+        return Ok(None);
+    }
+    let x = need(inputs, 0)?;
+    let n_channels = *x.dims.get(1).ok_or("its input has no channels")?;
+    let per_channel = |idx: usize| {
+        let values = need(inputs, idx)?.to_floats();
+        let fits = values.len() == n_channels;
+        fits.then_some(values).ok_or_else(|| {
+            format!("input {idx} is not one number for each of {n_channels} channels")
+        })
+    };
+    let (scale, shift) = (per_channel(1)?, per_channel(2)?);
+    let (mut mean, mut variance) = (per_channel(3)?, per_channel(4)?);
+    let mut values = x.to_floats();
+    let per_image: usize = x.dims[2..].iter().product();
+    let channel = |idx: usize| idx / per_image.max(1) % n_channels.max(1);
+    if node.int("training_mode", 0) != 0 {
+        // The input's own moments; what would be carried on from batch to batch is nobody's input here.
+        let n = (values.len() / n_channels.max(1)).max(1) as f64;
+        let mut sums = vec![[0f64; 2]; n_channels];
+        for (idx, &value) in values.iter().enumerate() {
+            let value = f64::from(value);
+            let [first, second] = &mut sums[channel(idx)];
+            (*first, *second) = (*first + value, *second + value * value);
+        }
+        for ((mean, variance), [first, second]) in mean.iter_mut().zip(&mut variance).zip(sums) {
+            let centre = first / n;
+            *mean = centre as f32;
+            *variance = (second / n - centre * centre).max(0.0) as f32;
+        }
+    }
+    let epsilon = node.float("epsilon", 1e-5);
+    for (idx, value) in values.iter_mut().enumerate() {
+        let c = channel(idx);
+        *value = (*value - mean[c]) / (variance[c] + epsilon).sqrt() * scale[c] + shift[c];
+    }
+    let result = Array::floats(x.dims.clone(), values);
+    let moments = [mean, variance].map(|moment| Array::floats(vec![n_channels], moment));
+    Ok(Some([vec![result], moments.to_vec()].concat()))
+}
