@@ -16,6 +16,7 @@ use super::context::Context;
 use super::features::Features;
 use super::{Candidate, Exemplar, Kind, MAX_EXEMPLARS, MIN_IMAGES, Place, list};
 use crate::atlas::{COLOURS, ClassId};
+use crate::math::first;
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use rayon::prelude::*;
 
@@ -67,6 +68,24 @@ struct Search<'a> {
     own: Vec<u32>,
     /// Images of the classes that it is confused with.
     others: Vec<u32>,
+}
+
+/// Where a crowd lies among pictures.
+pub(super) struct Look {
+    /// The mean of its images, in units of what varies within classes.
+    middle: Array1<f32>,
+    /// Mean distance to the nearest images of other classes.
+    far: f32,
+}
+
+impl Look {
+    /// How alike two crowds of one kind are, 0..=1: a normal density in units of the distance at which other classes'
+    /// images lie.
+    pub(super) fn like(&self, other: &Look) -> f32 {
+        let apart = &self.middle - &other.middle;
+        let far = self.far.min(other.far).max(f32::MIN_POSITIVE);
+        (-0.5 * apart.dot(&apart) / (far * far)).exp()
+    }
 }
 
 /// An image of the class with what lies around it.
@@ -213,6 +232,7 @@ impl<'a> Search<'a> {
             .at_least(crowd.hits, drawn, n_own - 1, n_all - 1);
         Some(Tested {
             shows: None,
+            look: Some(self.look(crowd)),
             // The best of so many images of the class: Bonferroni's price.
             p: (chance * n_own as f64).min(1.0),
             candidate: Candidate {
@@ -228,6 +248,15 @@ impl<'a> Search<'a> {
                 q: None,
             },
         })
+    }
+
+    fn look(&self, crowd: &Crowd) -> Look {
+        let at: Vec<usize> = crowd.images.iter().map(|&image| image as usize).collect();
+        let mean = self.rows.select(Axis(0), &at).mean_axis(Axis(0));
+        Look {
+            middle: mean.unwrap_or_default(),
+            far: crowd.far,
+        }
     }
 
     /// The position of an image that gives most to the class; a crowd has no place of its own.
@@ -264,17 +293,11 @@ fn spread(images: &[u32], most: usize) -> Vec<u32> {
 /// The `n` smallest values with their places, rising; `without` one place.
 fn nearest(values: &ArrayView1<'_, f32>, without: Option<usize>, n: usize) -> Vec<(f32, usize)> {
     let places = values.iter().enumerate();
-    let mut all: Vec<(f32, usize)> = places
+    let all: Vec<(f32, usize)> = places
         .filter(|(at, _)| Some(*at) != without)
         .map(|(at, &value)| (value, at))
         .collect();
-    let order = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-    if n < all.len() {
-        all.select_nth_unstable_by(n, order);
-        all.truncate(n);
-    }
-    all.sort_by(order);
-    all
+    first(all, n, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
 }
 
 #[cfg(test)]
@@ -303,6 +326,19 @@ mod tests {
         let squares = Array2::from_shape_fn((3, 3), |(i, j)| (at[i] - at[j]).powi(2));
         let apart = between(&crowd(&[0, 1]), &crowd(&[2]), &squares);
         assert!((apart - 3.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn crowds_are_alike_by_how_near_they_lie() {
+        let look = |at: f32, far: f32| Look {
+            middle: Array1::from_vec(vec![at, 0.0]),
+            far,
+        };
+        let first = look(0.0, 2.0);
+        assert!((first.like(&look(0.0, 2.0)) - 1.0).abs() < 1e-6);
+        // At the distance of other classes' images exp(-1/2), by the nearer of the two; far off nothing.
+        assert!((first.like(&look(2.0, 5.0)) - (-0.5_f32).exp()).abs() < 1e-6);
+        assert!(first.like(&look(20.0, 2.0)) < 1e-6);
     }
 
     #[test]
