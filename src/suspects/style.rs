@@ -5,6 +5,8 @@
 //! it is confused with are far. Around every image of the class the mean distance to its nearest of the class is
 //! compared with the mean distance to the nearest of the others; distances are in units of what varies within
 //! classes. A ratio of distances to neighbours estimates a ratio of densities (Loftsgaarden and Quesenberry 1965).
+//! Every image counts by how it differs from the middle of its own class, so that the colours that a class has anyway
+//! make no crowd of those of its images that differ from it as other classes' images do from theirs.
 //!
 //! Whether the network minds is not in these numbers. That the class is surer in the crowd than elsewhere (`ease`) is
 //! asked before a crowd is listed, and a transfer of colours or spectrum tests it.
@@ -41,17 +43,62 @@ pub(super) fn candidates(context: &Context<'_>, features: &Features<'_>) -> Vec<
     for (kind, columns) in parts {
         let raw = style.slice(columns).mapv(f32::from);
         let rows = raw.dot(&within_classes(context, &raw).inverse.t());
-        let norms = rows.map_axis(Axis(1), |row| row.dot(&row));
+        let rows = Rows::new(beyond_class(context, rows));
         let of_class: Vec<Vec<Tested>> = (0..context.atlas.classes.len())
             .into_par_iter()
             .filter(|&class| context.members.images[class].len() >= MIN_IMAGES)
-            .map(|class| {
-                Search::new((context, features), kind, (&rows, &norms), class).candidates()
-            })
+            .map(|class| Search::new((context, features), kind, &rows, class).candidates())
             .collect();
         found.extend(of_class.into_iter().flatten());
     }
     found
+}
+
+/// Images × numbers, in units of what varies within classes, less the middle of each image's class.
+struct Rows {
+    values: Array2<f32>,
+    /// Squared lengths of the rows.
+    norms: Array1<f32>,
+}
+
+impl Rows {
+    fn new(values: Array2<f32>) -> Self {
+        let norms = values.map_axis(Axis(1), |row| row.dot(&row));
+        Self { values, norms }
+    }
+
+    /// Squared distances between some images and some others.
+    fn squares(&self, from: &[u32], to: &[u32]) -> Array2<f32> {
+        let idx = |images: &[u32]| images.iter().map(|&i| i as usize).collect::<Vec<usize>>();
+        let (from, to) = (idx(from), idx(to));
+        let rows = |at: &[usize]| self.values.select(Axis(0), at);
+        let mut squares = rows(&from).dot(&rows(&to).t());
+        let norms = self.norms.select(Axis(0), &to);
+        for (mut row, &own) in squares.rows_mut().into_iter().zip(&from) {
+            row.zip_mut_with(&norms, |v, norm| {
+                *v = (self.norms[own] + norm - 2.0 * *v).max(0.0);
+            });
+        }
+        squares
+    }
+}
+
+/// Rows less the median of their class, number by number; images without a class as they are.
+fn beyond_class(context: &Context<'_>, mut rows: Array2<f32>) -> Array2<f32> {
+    for images in context.members.images.iter().filter(|own| !own.is_empty()) {
+        let own: Vec<usize> = images.iter().map(|&image| image as usize).collect();
+        let mut middle = Array1::zeros(rows.ncols());
+        for (column, middle) in middle.iter_mut().enumerate() {
+            let mut values: Vec<f32> = own.iter().map(|&at| rows[(at, column)]).collect();
+            let half = values.len() / 2;
+            *middle = *values.select_nth_unstable_by(half, f32::total_cmp).1;
+        }
+        for at in own {
+            let mut row = rows.row_mut(at);
+            row -= &middle;
+        }
+    }
+    rows
 }
 
 /// One class at work.
@@ -59,10 +106,7 @@ struct Search<'a> {
     context: &'a Context<'a>,
     features: &'a Features<'a>,
     kind: Kind,
-    /// Images × numbers, in units of what varies within classes.
-    rows: &'a Array2<f32>,
-    /// Squared lengths of the rows.
-    norms: &'a Array1<f32>,
+    rows: &'a Rows,
     class: usize,
     /// Images of the class.
     own: Vec<u32>,
@@ -72,7 +116,7 @@ struct Search<'a> {
 
 /// Where a crowd lies among pictures.
 pub(super) struct Look {
-    /// The mean of its images, in units of what varies within classes.
+    /// The mean of its images.
     middle: Array1<f32>,
     /// Mean distance to the nearest images of other classes.
     far: f32,
@@ -106,7 +150,7 @@ impl<'a> Search<'a> {
     fn new(
         (context, features): (&'a Context<'a>, &'a Features<'a>),
         kind: Kind,
-        (rows, norms): (&'a Array2<f32>, &'a Array1<f32>),
+        rows: &'a Rows,
         class: usize,
     ) -> Self {
         let images = &context.members.images;
@@ -121,7 +165,6 @@ impl<'a> Search<'a> {
             features,
             kind,
             rows,
-            norms,
             class,
         }
     }
@@ -132,7 +175,8 @@ impl<'a> Search<'a> {
         if self.others.len() < n_chosen {
             return Vec::new();
         }
-        let (to_own, to_others) = (self.products(&self.own), self.products(&self.others));
+        let to_own = self.rows.squares(&self.own, &self.own);
+        let to_others = self.rows.squares(&self.own, &self.others);
         let crowd = |at: usize| self.crowd(at, n_chosen, (to_own.row(at), to_others.row(at)));
         let mut crowds: Vec<Crowd> = (0..self.own.len()).map(crowd).collect();
         crowds.sort_by(|a, b| {
@@ -157,24 +201,6 @@ impl<'a> Search<'a> {
         numbered
             .filter_map(|(number, crowd)| self.candidate(number, crowd))
             .collect()
-    }
-
-    /// Squared distances between the class's images and some others.
-    fn products(&self, images: &[u32]) -> Array2<f32> {
-        let idx = |images: &[u32]| images.iter().map(|&i| i as usize).collect::<Vec<usize>>();
-        let (own, other) = (idx(&self.own), idx(images));
-        let products = self
-            .rows
-            .select(Axis(0), &own)
-            .dot(&self.rows.select(Axis(0), &other).t());
-        let norms = self.norms.select(Axis(0), &other);
-        let mut distances = products;
-        for (mut row, &own) in distances.rows_mut().into_iter().zip(&own) {
-            row.zip_mut_with(&norms, |v, norm| {
-                *v = (self.norms[own] + norm - 2.0 * *v).max(0.0);
-            });
-        }
-        distances
     }
 
     fn crowd(
@@ -252,7 +278,7 @@ impl<'a> Search<'a> {
 
     fn look(&self, crowd: &Crowd) -> Look {
         let at: Vec<usize> = crowd.images.iter().map(|&image| image as usize).collect();
-        let mean = self.rows.select(Axis(0), &at).mean_axis(Axis(0));
+        let mean = self.rows.values.select(Axis(0), &at).mean_axis(Axis(0));
         Look {
             middle: mean.unwrap_or_default(),
             far: crowd.far,
