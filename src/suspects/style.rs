@@ -5,8 +5,9 @@
 //! it is confused with are far. Around every image of the class the mean distance to its nearest of the class is
 //! compared with the mean distance to the nearest of the others; distances are in units of what varies within
 //! classes. A ratio of distances to neighbours estimates a ratio of densities (Loftsgaarden and Quesenberry 1965).
-//! Every image counts by how it differs from the middle of its own class, so that the colours that a class has anyway
-//! make no crowd of those of its images that differ from it as other classes' images do from theirs.
+//! An image of another class is as near as it is either way: as it is, or by how both differ from the middles of their
+//! classes. So the colours that a class has anyway make no crowd of those of its images that differ from them as other
+//! classes' images differ from theirs, as all that carry one mark do.
 //!
 //! Whether the network minds is not in these numbers. That the class is surer in the crowd than elsewhere (`ease`) is
 //! asked before a crowd is listed, and a transfer of colours or spectrum tests it.
@@ -43,18 +44,21 @@ pub(super) fn candidates(context: &Context<'_>, features: &Features<'_>) -> Vec<
     for (kind, columns) in parts {
         let raw = style.slice(columns).mapv(f32::from);
         let rows = raw.dot(&within_classes(context, &raw).inverse.t());
-        let rows = Rows::new(beyond_class(context, rows));
+        let plain = Rows::new(rows);
+        let beyond = Rows::new(beyond_class(context, plain.values.clone()));
         let of_class: Vec<Vec<Tested>> = (0..context.atlas.classes.len())
             .into_par_iter()
             .filter(|&class| context.members.images[class].len() >= MIN_IMAGES)
-            .map(|class| Search::new((context, features), kind, &rows, class).candidates())
+            .map(|class| {
+                Search::new((context, features), kind, (&plain, &beyond), class).candidates()
+            })
             .collect();
         found.extend(of_class.into_iter().flatten());
     }
     found
 }
 
-/// Images × numbers, in units of what varies within classes, less the middle of each image's class.
+/// Images × numbers, in units of what varies within classes.
 struct Rows {
     values: Array2<f32>,
     /// Squared lengths of the rows.
@@ -107,6 +111,8 @@ struct Search<'a> {
     features: &'a Features<'a>,
     kind: Kind,
     rows: &'a Rows,
+    /// The same less the middle of each image's class.
+    beyond: &'a Rows,
     class: usize,
     /// Images of the class.
     own: Vec<u32>,
@@ -150,7 +156,7 @@ impl<'a> Search<'a> {
     fn new(
         (context, features): (&'a Context<'a>, &'a Features<'a>),
         kind: Kind,
-        rows: &'a Rows,
+        (rows, beyond): (&'a Rows, &'a Rows),
         class: usize,
     ) -> Self {
         let images = &context.members.images;
@@ -165,6 +171,7 @@ impl<'a> Search<'a> {
             features,
             kind,
             rows,
+            beyond,
             class,
         }
     }
@@ -176,7 +183,9 @@ impl<'a> Search<'a> {
             return Vec::new();
         }
         let to_own = self.rows.squares(&self.own, &self.own);
-        let to_others = self.rows.squares(&self.own, &self.others);
+        let mut to_others = self.rows.squares(&self.own, &self.others);
+        let beyond = self.beyond.squares(&self.own, &self.others);
+        to_others.zip_mut_with(&beyond, |v, &beyond| *v = v.min(beyond));
         let crowd = |at: usize| self.crowd(at, n_chosen, (to_own.row(at), to_others.row(at)));
         let mut crowds: Vec<Crowd> = (0..self.own.len()).map(crowd).collect();
         crowds.sort_by(|a, b| {
