@@ -17,6 +17,7 @@ pub mod ablate;
 pub mod album;
 pub mod lab;
 pub mod paste;
+pub mod picture;
 pub mod pixels;
 pub mod report;
 pub mod retest;

@@ -4,6 +4,7 @@
 //! order that does not depend on the number of threads, so every result is reproducible.
 
 pub mod eigen;
+mod first;
 #[cfg(feature = "build")]
 pub mod fourier;
 pub mod kmeans;
@@ -14,5 +15,6 @@ pub mod rng;
 pub mod whiten;
 pub mod whitening;
 
+pub use first::first;
 pub use percentile::{percentile, percentiles};
 pub use rng::Rng;

@@ -31,8 +31,6 @@ use std::collections::HashMap;
 pub const MIN_IMAGES: usize = 10;
 /// Exemplars of a candidate at most.
 pub const MAX_EXEMPLARS: usize = 10;
-/// Cosine from which two features of a class are one: the second waits until all others had their place.
-const ALIKE: f32 = 0.9;
 /// Entries of a list at most.
 const MOST: usize = 2000;
 
@@ -181,8 +179,12 @@ pub fn find(atlas: &Atlas) -> Suspects {
     let rates = chance::false_discovery_rates(&tested.iter().map(|t| t.p).collect::<Vec<_>>());
     let mut kinds = [(); 4].map(|()| Vec::new());
     let mut shows = HashMap::new();
+    let mut looks = HashMap::new();
     for (at, (tested, rate)) in tested.into_iter().zip(rates).enumerate() {
         let mut candidate = tested.candidate;
+        if let Some(look) = tested.look {
+            looks.insert(name(&candidate), look);
+        }
         if let (Some(feature), Some(&vocabulary)) = (tested.shows, from.get(at)) {
             shows.insert(name(&candidate), (vocabulary, usize::from(feature)));
         }
@@ -199,15 +201,22 @@ pub fn find(atlas: &Atlas) -> Suspects {
     for kind in &mut kinds {
         list::sort(kind);
     }
-    // Two candidates of one class whose exemplars mostly show features of nearly one direction.
-    let alike = |a: &Candidate, b: &Candidate| match (shows.get(&name(a)), shows.get(&name(b))) {
-        (Some((from, one)), Some((of, two))) if from == of => {
-            let units = &features[*from].units;
-            units.row(*one).dot(&units.row(*two)) > ALIKE
+    // How alike what two candidates of one class show is, 0..=1: crowds by how near they lie beside how far other
+    // classes are, features by the cosine of their directions.
+    let like = |a: &Candidate, b: &Candidate| {
+        let (a, b) = (name(a), name(b));
+        if let (Some(one), Some(two)) = (looks.get(&a), looks.get(&b)) {
+            return if a.0 == b.0 { one.like(two) } else { 0.0 };
         }
-        _ => false,
+        match (shows.get(&a), shows.get(&b)) {
+            (Some((from, one)), Some((of, two))) if from == of => {
+                let units = &features[*from].units;
+                units.row(*one).dot(&units.row(*two)).max(0.0)
+            }
+            _ => 0.0,
+        }
     };
-    let candidates = list::merge(kinds.into(), MOST, &alike);
+    let candidates = list::merge(kinds.into(), MOST, &like);
     Suspects {
         candidates,
         n_tested,

@@ -2,5 +2,9 @@
 
 mod closed_form;
 mod commands;
+mod controls;
+mod pictures;
+mod refused;
+mod reports;
 mod schema;
 mod world;

@@ -6,6 +6,7 @@ mod marks;
 mod photographs;
 mod pictures;
 mod pointer;
+mod ready;
 mod screens;
 mod suspects;
 mod views;

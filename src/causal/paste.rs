@@ -9,19 +9,25 @@ use super::lab::{Lab, Logits, Source, Spot, centred, predicted};
 use super::pixels::{self, Corner};
 use super::statistics::{self, Unit};
 use super::transfer::{self, GAP_IMAGES};
-use super::{CausalError, Result};
+use super::{CausalError, Result, picture};
 use crate::atlas::ClassId;
-use crate::suspects::claim::{Controls, Estimate, Method, least};
+use crate::math::rng::{Rng, mix};
+use crate::suspects::claim::{Controls, Estimate, FEWEST, Method, least};
 use image::RgbImage;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-/// Backgrounds of the first estimate.
-const FIRST: usize = 8;
+/// Backgrounds of the first estimate: as few as give an interval, so that a person soon sees something.
+const FIRST: usize = FEWEST as usize;
 /// Backgrounds before the test may stop early.
 const EARLIEST: usize = 16;
 /// Pieces on each background at most; more than one only while the interval is not clear.
 const ROUNDS: u32 = 3;
+
+/// The stream that orders a class's own images.
+const OWN: u64 = 0xc1a5;
+/// Tells the stream of scrambled pictures from that of noise.
+const SCRAMBLED: u64 = 1 << 42;
 
 /// Something to paste.
 #[derive(Debug, Clone)]
@@ -73,7 +79,8 @@ pub struct Paste {
     pub without: HashSet<u32>,
     /// What is pasted, in turns.
     pub pieces: Vec<Piece>,
-    /// Images of the class, whose crops from the same places are compared as well; none compares with none.
+    /// Images of the class: they say what makes one of it, and their crops from the same places are compared with those
+    /// of a candidate. None compares with none.
     pub class: Vec<u32>,
     /// Where.
     pub at: At,
@@ -100,6 +107,8 @@ pub struct Trial {
     pub class: Vec<Logits>,
     /// With noise.
     pub noise: Vec<Logits>,
+    /// With the picture's scrambled self.
+    pub scrambled: Vec<Logits>,
 }
 
 /// Changes of the centred logit under what was put on the backgrounds, and under the controls.
@@ -150,6 +159,8 @@ pub fn estimate(
     let over_noise = statistics::compare(&own, &noise, seed);
     let class = changes_under(trials, target, |trial| &trial.class);
     let over_class = statistics::compare(&own, &class, seed);
+    let scrambled = changes_under(trials, target, |trial| &trial.scrambled);
+    let over_scrambled = statistics::compare(&own, &scrambled, seed);
     let known = |units: &[Unit], interval: [f32; 2]| (!units.is_empty()).then_some(interval);
     let first_is = |logits: &[Logits]| logits.first().is_some_and(|l| predicted(l) == target);
     let flips = |of: fn(&Trial) -> &Vec<Logits>| {
@@ -171,6 +182,8 @@ pub fn estimate(
             ),
             class: (!class.is_empty()).then_some(over_class.controls.mean),
             over_class: known(&class, over_class.contrast.ci),
+            scrambled: (!scrambled.is_empty()).then_some(over_scrambled.controls.mean),
+            over_scrambled: known(&scrambled, over_scrambled.contrast.ci),
             flips: flips(|trial| &trial.controls),
         },
         contrast: compared.contrast.ci,
@@ -216,10 +229,11 @@ pub fn paste(
         let (own, controls) = changes(trials, paste.target);
         let class = changes_under(trials, paste.target, |trial| &trial.class);
         let enough = paste.early && trials.len() >= EARLIEST.min(paste.n);
+        let beside = if class.is_empty() { &controls } else { &class };
+        let matters = |scale: f32| statistics::compare(&own, beside, seed).is_clear(least(scale));
         enough
             && statistics::compare(&own, &controls, seed).is_clear(0.0)
-            && (class.is_empty()
-                || statistics::compare(&own, &class, seed).is_clear(least(scale.unwrap_or(0.0))))
+            && scale.is_none_or(matters)
     };
     let mut stopped = false;
     for n in [FIRST, EARLIEST, paste.n] {
@@ -259,10 +273,18 @@ pub fn paste(
     Ok(Pasted { estimate, trials })
 }
 
-/// How far the class's images stand above the backgrounds; more images for more backgrounds. None without images.
+/// The images of a class in an order of their own, without some.
+pub(super) fn own_images(lab: &Lab, class: ClassId, without: &HashSet<u32>) -> Vec<u32> {
+    let mut own = lab.album().of_class(class);
+    own.retain(|idx| !without.contains(idx));
+    Rng::stream(lab.seed(), OWN).shuffle(&mut own);
+    own
+}
+
+/// How far the class's images stand above the backgrounds; more images for more backgrounds. None of a few images.
 fn scale_of(lab: &mut Lab, paste: &Paste, trials: &[Trial]) -> Result<Option<f32>> {
     let own = &paste.class[..paste.class.len().min(GAP_IMAGES).min(trials.len())];
-    if own.is_empty() {
+    if own.len() < FEWEST as usize {
         return Ok(None);
     }
     let backgrounds: Vec<u32> = trials.iter().map(|trial| trial.background).collect();
@@ -275,8 +297,9 @@ fn begin(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], offset: usize) -> Re
     let clean = lab.clean(backgrounds)?;
     let pasted = paste.run(lab, backgrounds, offset)?;
     let controls = lab.control(&spots, Source::Others(&paste.avoid), 0)?;
-    let class = lab.control(&spots, Source::Of(&paste.class), 0)?;
+    let class = lab.control(&spots, Source::Of(paste.crops()), 0)?;
     let noise = lab.noise(&spots, 0)?;
+    let scrambled = paste.scrambled(lab, backgrounds, (offset, 0))?;
     let mut trials = Vec::with_capacity(backgrounds.len());
     for (at, &background) in backgrounds.iter().enumerate() {
         if let Some(clean) = clean[at].clone() {
@@ -288,6 +311,7 @@ fn begin(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], offset: usize) -> Re
                 controls: controls[at].iter().cloned().collect(),
                 class: class[at].iter().cloned().collect(),
                 noise: noise.get(at).cloned().into_iter().collect(),
+                scrambled: scrambled.get(at).cloned().into_iter().collect(),
             });
         }
     }
@@ -307,12 +331,14 @@ fn again(lab: &mut Lab, paste: &Paste, trials: &mut [Trial], round: u32) -> Resu
     }
     let spots = paste.spots(lab.side(), &backgrounds, offset);
     let controls = lab.control(&spots, Source::Others(&paste.avoid), round)?;
-    let class = lab.control(&spots, Source::Of(&paste.class), round)?;
+    let class = lab.control(&spots, Source::Of(paste.crops()), round)?;
     let noise = lab.noise(&spots, round)?;
+    let scrambled = paste.scrambled(lab, &backgrounds, (offset, round))?;
     for (at, trial) in trials.iter_mut().enumerate() {
         trial.controls.extend(controls[at].clone());
         trial.class.extend(class[at].clone());
         trial.noise.extend(noise.get(at).cloned());
+        trial.scrambled.extend(scrambled.get(at).cloned());
     }
     Ok(())
 }
@@ -346,17 +372,55 @@ impl Paste {
         backgrounds.iter().enumerate().map(spot).collect()
     }
 
+    /// Images of the class whose crops are compared: a picture of the person's own comes from none of them.
+    fn crops(&self) -> &[u32] {
+        match self.method {
+            Method::Picture => &[],
+            _ => &self.class,
+        }
+    }
+
     /// Logits of each background with its piece.
     fn run(&self, lab: &mut Lab, backgrounds: &[u32], offset: usize) -> Result<Vec<Logits>> {
+        self.run_as(lab, (backgrounds, offset), &mut |_, picture| {
+            picture.clone()
+        })
+    }
+
+    /// Logits of each background with a scrambled picture, another one each; none where crops are pasted.
+    fn scrambled(
+        &self,
+        lab: &mut Lab,
+        backgrounds: &[u32],
+        (offset, round): (usize, u32),
+    ) -> Result<Vec<Logits>> {
+        if self.method != Method::Picture {
+            return Ok(Vec::new());
+        }
+        let seed = lab.seed();
+        self.run_as(lab, (backgrounds, offset), &mut |background, picture| {
+            let stream = mix(u64::from(background) | SCRAMBLED | u64::from(round) << 41);
+            picture::scrambled(picture, &mut Rng::stream(seed, stream))
+        })
+    }
+
+    /// Logits of each background with its piece after a change.
+    fn run_as(
+        &self,
+        lab: &mut Lab,
+        (backgrounds, offset): (&[u32], usize),
+        change: &mut dyn FnMut(u32, &RgbImage) -> RgbImage,
+    ) -> Result<Vec<Logits>> {
         // All at once first, so that they are read in parallel.
         lab.squares(backgrounds);
         let mut squares = Vec::with_capacity(backgrounds.len());
         for (at, &background) in backgrounds.iter().enumerate() {
             let piece = &self.pieces[self.piece(at + offset)];
             let place = self.place(piece, lab.side());
+            let square = lab.square(background)?;
             squares.push(pixels::paste(
-                &*lab.square(background)?,
-                &piece.picture,
+                &square,
+                &change(background, &piece.picture),
                 place,
             ));
         }

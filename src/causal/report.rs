@@ -121,7 +121,7 @@ fn heading(claim: &Claim) -> String {
 const READ_THIS: &str = "Δ is the mean change of the class's logit, less the mean over all classes, when the feature is \
 put into images of other classes; controls are natural crops of other photographs (or the same transfer between \
 images without the feature) on the same images at the same place; the class's crops are those of its own other \
-images. Intervals are 95 % bootstraps over images and \
+images; a picture from a file is compared with itself with its phases scrambled, which leaves its colours and texture. Intervals are 95 % bootstraps over images and \
 pieces. \"Used by the model\" says that the feature moves the class more than its controls do, and by a \
 fifth of what sets the class's images apart more than the class's own crops (two fifths where whole pictures are changed); \
 less is \"used slightly\". Whether it ought to is \

@@ -69,13 +69,14 @@ pub fn retest(lab: &mut Lab, claim: &Claim) -> Result<Option<Estimate>> {
         return transfer::transfer(lab, &groups, before.method, on).map(Some);
     }
     let (pieces, without) = pieces(lab, claim)?;
+    let own = paste::own_images(lab, target, &without);
     let paste = Paste {
         method: before.method,
         target,
         avoid,
         without,
         pieces,
-        class: Vec::new(),
+        class: own,
         at: At::named(&claim.provenance.at).unwrap_or(At::Corner(Corner::TopLeft)),
         n,
         early: false,
@@ -133,10 +134,17 @@ fn pieces(lab: &mut Lab, claim: &Claim) -> Result<(Vec<Piece>, HashSet<u32>)> {
 
 /// What the new estimate says about the claim.
 pub fn fate(after: Option<&Estimate>) -> Fate {
-    match after.map(Estimate::outcome) {
+    let Some(after) = after else {
+        return Fate::Undecided;
+    };
+    match after.outcome() {
+        // No more than any part of the class's images, which the feature is not to blame for.
+        Outcome::Slight if after.controls.over_class.is_some_and(|[low, _]| low <= 0.0) => {
+            Fate::Gone
+        }
         // Less is not nothing.
-        Some(Outcome::Used | Outcome::Slight) => Fate::StillUsed,
-        Some(Outcome::NotShown) => Fate::Gone,
+        Outcome::Used | Outcome::Slight => Fate::StillUsed,
+        Outcome::NotShown => Fate::Gone,
         // It moves the class, but so may anything.
         _ => Fate::Undecided,
     }

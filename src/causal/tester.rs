@@ -524,18 +524,16 @@ fn crops(lab: &mut Lab, layer: &Layer, candidate: &Candidate, options: &Options)
             why.unwrap_or_else(|| "the candidate has no exemplar".to_owned()),
         ));
     }
-    let mut class = lab.album().of_class(candidate.class);
-    class.retain(|idx| !images.contains(idx));
-    Rng::stream(options.seed, 0xc1a5).shuffle(&mut class);
+    let without: HashSet<u32> = images.into_iter().collect();
     Ok(Paste {
         method: Method::Paste,
         target: candidate.class,
-        class,
+        class: paste::own_images(lab, candidate.class, &without),
         avoid: [Some(candidate.class), candidate.other]
             .into_iter()
             .flatten()
             .collect(),
-        without: images.into_iter().collect(),
+        without,
         pieces,
         at: options.at,
         n: options.n,

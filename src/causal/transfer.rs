@@ -113,6 +113,7 @@ pub fn transfer(
                     controls: others.iter().map(|other| other[at].clone()).collect(),
                     class: Vec::new(),
                     noise: Vec::new(),
+                    scrambled: Vec::new(),
                 });
             }
         }

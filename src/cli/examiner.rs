@@ -3,8 +3,8 @@
 use super::args::TestedNetworkArgs;
 use super::{locator, patch};
 use crate::atlas::{Atlas, ClassId};
-use crate::causal::paste::{self, At, Paste, Pasted, Piece};
-use crate::causal::pixels;
+use crate::causal::paste::{Paste, Pasted};
+use crate::causal::picture::{self, Patch};
 use crate::causal::sheet::{self, Pair};
 use crate::causal::sweep::{self, RATIOS};
 use crate::causal::tester::{NetworkTester, Options};
@@ -13,8 +13,7 @@ use crate::explorer::photographs::reduced;
 use crate::explorer::worker::{Examined, Examiner, Finding, Shot, Tell};
 use crate::images;
 use crate::suspects::Candidate;
-use crate::suspects::claim::{Claim, Judgement, Method, Tester as _, verdict};
-use std::collections::HashSet;
+use crate::suspects::claim::{Claim, Tester as _, verdict};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,55 +65,27 @@ impl NetworkExaminer {
     }
 
     fn picture(&mut self, path: &Path, class: ClassId, tell: Tell<'_>) -> Result<Claim, String> {
-        let picture = images::decode::load(path)
+        let loaded = images::decode::load(path)
             .map_err(|error| format!("the picture {}: {error}", path.display()))?;
-        let options = Options::default();
+        let options = Options {
+            ratio: Some(picture::RATIO),
+            ..Options::default()
+        };
         let lab = self.tester.lab()?;
         if usize::from(class) >= lab.network().classes.len() {
             return Err(format!("the network has no class {class}"));
         }
-        let ratio = patch::PICTURE_RATIO;
-        let longer = (ratio * lab.side() as f32).round().max(1.0) as u32;
-        let paste = Paste {
-            method: Method::Picture,
-            target: class,
-            avoid: vec![class],
-            without: HashSet::new(),
-            pieces: vec![Piece {
-                picture: pixels::scaled(&picture, longer),
-                from: None,
-            }],
-            at: At::Own,
-            n: options.n,
-            class: Vec::new(),
-            early: options.early,
+        let patch = Patch {
+            path,
+            picture: &loaded,
         };
         let mut going = ControlFlow::Continue(());
-        let pasted = paste::paste(lab, &paste, &mut |estimate| {
+        let tested = picture::test(lab, patch, class, &options, &mut |estimate| {
             going = tell(Finding::Estimate(*estimate));
             going
         });
-        let pasted = pasted.map_err(|error| error.to_string())?;
-        let mut provenance = told::provenance(lab, &options);
-        provenance.ratio = Some(ratio);
-        let pairs = sheet::pairs(lab, &paste, &pasted.trials, SHOTS);
-        let pairs = pairs.map_err(|error| error.to_string())?;
-        let mut claim = Claim {
-            subject: patch::picture_subject(lab, class, path),
-            pairs: pairs.iter().map(|pair| pair.told(lab)).collect(),
-            verdict: verdict(&[pasted.estimate]),
-            estimates: vec![pasted.estimate],
-            left_out: Vec::new(),
-            sweep: Vec::new(),
-            judgement: Judgement::default(),
-            note: String::new(),
-            provenance,
-        };
-        let asked = Options {
-            ratio: Some(ratio),
-            ..options
-        };
-        claim.provenance.command = self.command(&claim, asked);
+        let (mut claim, (paste, pasted)) = tested.map_err(|error| error.to_string())?;
+        claim.provenance.command = self.command(&claim, options);
         if going.is_break() || tell(Finding::Claim(Box::new(claim.clone()))).is_break() {
             return Ok(claim);
         }
@@ -203,6 +174,12 @@ impl Examiner for NetworkExaminer {
         self.tester = tester_for(self.network.clone(), self.folders.clone());
         if let Some(atlas) = self.atlas.clone() {
             self.tester.atlas(atlas);
+        }
+    }
+
+    fn ready(&mut self) {
+        if self.tester.lab().is_err() {
+            tracing::debug!("the network of the atlas cannot be opened yet");
         }
     }
 

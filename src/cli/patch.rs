@@ -11,21 +11,20 @@ pub(super) use tell::network_flags;
 use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
 use super::{Failure, build, networks, open, output};
 use crate::atlas::{Atlas, ClassId, class_called};
-use crate::causal::paste::{self, At, Paste, Piece};
-use crate::causal::pixels::{self, Corner};
+use crate::causal::paste::{At, Piece};
+use crate::causal::picture::{self, Patch};
+use crate::causal::pixels::Corner;
 use crate::causal::sheet::{self, Pair};
 use crate::causal::tester::{self, NetworkTester, Options, When};
 use crate::causal::{Album, Lab, told};
 use crate::images;
 use crate::network::Network;
-use crate::suspects::claim::{Claim, Judgement, Method, Subject, Tester as _, verdict};
+use crate::suspects::claim::{Claim, Judgement, Tester as _, verdict};
 use crate::suspects::{self, Candidate, Kind, Place};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A picture of the user's is pasted at this share of the input's side unless told, as in lucid's notebook.
-pub(super) const PICTURE_RATIO: f32 = 0.4;
 /// Pairs on a sheet.
 const PAIRS: usize = 4;
 
@@ -292,7 +291,8 @@ fn of_picture(
     };
     let mut notes = notes(&album, None);
     let mut lab = Lab::new(network, album, args.seed)?;
-    let longer = (args.ratio.unwrap_or(PICTURE_RATIO) * lab.side() as f32).round();
+    let ratio = args.ratio.unwrap_or(picture::RATIO);
+    let longer = (ratio * lab.side() as f32).round();
     if picture.width().max(picture.height()) > lab.side() {
         notes.push(format!(
             "the patch has {} × {} pixels, more than the network's input; it is pasted with {longer} on its longer side",
@@ -300,49 +300,23 @@ fn of_picture(
             picture.height()
         ));
     }
-    let options = options(args);
-    let paste = Paste {
-        method: Method::Picture,
-        target,
-        avoid: vec![target],
-        without: std::collections::HashSet::new(),
-        pieces: vec![Piece {
-            picture: pixels::scaled(&picture, longer.max(1.0) as u32),
-            from: None,
-        }],
-        at: options.at,
-        n: options.n,
-        class: Vec::new(),
-        early: options.early,
-    };
-    let pasted = paste::paste(&mut lab, &paste, &mut |_| ControlFlow::Continue(()))
-        .map_err(|error| moved(error.to_string()))?;
-    let subject = picture_subject(&lab, target, path);
-    let mut provenance = told::provenance(&lab, &options);
-    provenance.ratio = Some(args.ratio.unwrap_or(PICTURE_RATIO));
-    let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
-    let mut estimate = pasted.estimate;
-    let sweep = if options.sweep {
-        let go_on = &mut |_: &_| ControlFlow::Continue(());
-        tester::behind(&mut lab, &paste, &pasted, &mut estimate, go_on)?
-    } else {
-        Vec::new()
-    };
-    let mut claim = Claim {
-        subject,
-        pairs: pairs.iter().map(|pair| pair.told(&lab)).collect(),
-        verdict: verdict(&[estimate]),
-        estimates: vec![estimate],
-        left_out: Vec::new(),
-        sweep,
-        judgement: Judgement::default(),
-        note: String::new(),
-        provenance,
-    };
     let options = Options {
-        ratio: claim.provenance.ratio,
-        ..options
+        ratio: Some(ratio),
+        ..options(args)
     };
+    let patch = Patch {
+        path,
+        picture: &picture,
+    };
+    let go_on = &mut |_: &_| ControlFlow::Continue(());
+    let tested = picture::test(&mut lab, patch, target, &options, go_on);
+    let (mut claim, (paste, pasted)) = tested.map_err(|error| moved(error.to_string()))?;
+    let pairs = sheet::pairs(&mut lab, &paste, &pasted.trials, PAIRS)?;
+    if options.sweep {
+        let estimate = &mut claim.estimates[0];
+        claim.sweep = tester::behind(&mut lab, &paste, &pasted, estimate, go_on)?;
+        claim.verdict = verdict(&claim.estimates);
+    }
     claim.provenance.command = told::command(&tell::beginning(args), &claim, &options);
     judge(args, &mut claim);
     notes.extend(skipped(&lab));
@@ -352,25 +326,6 @@ fn of_picture(
         pairs,
         notes,
     })
-}
-
-/// What a claim about a picture is about.
-pub(super) fn picture_subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
-    let class = &lab.network().classes[usize::from(target)];
-    Subject {
-        kind: None,
-        cell: None,
-        picture: Some(path.display().to_string()),
-        class: class.id.clone(),
-        class_name: class.name().to_owned(),
-        other: None,
-        component: None,
-        score: None,
-        q: None,
-        exemplars: Vec::new(),
-        with: Vec::new(),
-        without: Vec::new(),
-    }
 }
 
 /// The person's judgement.

@@ -8,6 +8,7 @@ use crate::atlas::{
     TOP_ATTRIBUTIONS, Truth,
 };
 use crate::featurevis::{Icon, sheet};
+use crate::math::first;
 use half::f16;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
@@ -170,7 +171,7 @@ fn top_attributions(attributions: &ArrayView2<'_, f16>) -> (Array2<u16>, Array2<
 }
 
 fn strongest(row: &ArrayView1<'_, f16>, k: usize) -> Vec<(u16, f16)> {
-    let mut ranked: Vec<(u16, f16)> = row
+    let ranked: Vec<(u16, f16)> = row
         .iter()
         .enumerate()
         .map(|(class, &value)| (class as u16, value))
@@ -181,12 +182,7 @@ fn strongest(row: &ArrayView1<'_, f16>, k: usize) -> Vec<(u16, f16)> {
             .total_cmp(&a.1.to_f32().abs())
             .then(a.0.cmp(&b.0))
     };
-    if k < ranked.len() {
-        ranked.select_nth_unstable_by(k, by_strength);
-        ranked.truncate(k);
-    }
-    ranked.sort_unstable_by(by_strength);
-    ranked
+    first(ranked, k, by_strength)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::columns::{Id, empty};
 use super::context::Context;
 use super::features::Features;
 use super::heat::HeatMaps;
+use super::style::Look;
 use super::{Candidate, Exemplar, Kind, MAX_EXEMPLARS, MIN_IMAGES, Place};
 use crate::atlas::ClassId;
 use ndarray::{Array1, Array2};
@@ -18,6 +19,8 @@ pub(super) struct Tested {
     /// The feature of a vocabulary that most exemplars show; none for what fills pictures.
     pub(super) shows: Option<u16>,
     pub(super) p: f64,
+    /// Where the images of a crowd lie; none for what has a place in its picture.
+    pub(super) look: Option<Look>,
 }
 
 /// How many images show each feature.
@@ -184,6 +187,7 @@ impl<'a> Search<'a> {
         scores[Id::Dominance as usize] = Some(self.dominance(&by_image, medians));
         Some(Tested {
             shows: Some(feature),
+            look: None,
             p: self.p(feature, by_image.len()),
             candidate: Candidate {
                 kind: Kind::Cell,

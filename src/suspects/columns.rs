@@ -88,7 +88,7 @@ columns! {
         "Skewness of the class's images along the component: a few images far out on one side.",
         "projection pursuit; Friedman and Tukey 1974";
     Closeness "closeness",
-        "Mean distance to the nearest images of confusable classes over that to the nearest of the class, in colours or stripes of the whole picture.",
+        "Mean distance to the nearest images of confusable classes over that to the nearest of the class, in colours or stripes of the whole picture, as they are or beyond their classes' middles, whichever is nearer.",
         "ratio of densities by neighbours; Loftsgaarden and Quesenberry 1965";
     Separability "separability",
         "Fisher's separability of the class's heat maps with the feature from those without, in at most 8 × 8 squares, less what chance gives.",

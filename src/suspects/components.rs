@@ -238,6 +238,7 @@ impl Search<'_> {
         Some(Tested {
             p,
             shows: self.most_shown(chosen).1,
+            look: None,
             candidate: Candidate {
                 kind: Kind::Component,
                 layer: self.features.layer,

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::features::Features;
 use super::{Candidate, Exemplar, Kind, MAX_EXEMPLARS, Place};
 use crate::atlas::ClassId;
+use crate::math::first;
 use std::cmp::Reverse;
 
 /// Strongest classes of a cell that are looked at.
@@ -39,15 +40,9 @@ fn unlike_pair(
     cell: usize,
 ) -> Option<(usize, usize, f32)> {
     let row = features.attributions.row(cell);
-    let mut order: Vec<usize> = (0..row.len()).collect();
-    let n = STRONGEST.min(order.len());
-    if n < 2 {
-        return None;
-    }
-    order.select_nth_unstable_by(n - 1, |&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
-    order.truncate(n);
-    order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
-    let most = row[order[0]];
+    let by_attribution = |&a: &usize, &b: &usize| row[b].total_cmp(&row[a]).then(a.cmp(&b));
+    let order = first((0..row.len()).collect(), STRONGEST, by_attribution);
+    let most = row[*order.first()?];
     let mut best = None::<(usize, usize, f32)>;
     for (rank, &class) in order.iter().enumerate() {
         for &other in &order[rank + 1..] {

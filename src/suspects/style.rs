@@ -5,6 +5,9 @@
 //! it is confused with are far. Around every image of the class the mean distance to its nearest of the class is
 //! compared with the mean distance to the nearest of the others; distances are in units of what varies within
 //! classes. A ratio of distances to neighbours estimates a ratio of densities (Loftsgaarden and Quesenberry 1965).
+//! An image of another class is as near as it is either way: as it is, or by how both differ from the middles of their
+//! classes. So the colours that a class has anyway make no crowd of those of its images that differ from them as other
+//! classes' images differ from theirs, as all that carry one mark do.
 //!
 //! Whether the network minds is not in these numbers. That the class is surer in the crowd than elsewhere (`ease`) is
 //! asked before a crowd is listed, and a transfer of colours or spectrum tests it.
@@ -16,6 +19,7 @@ use super::context::Context;
 use super::features::Features;
 use super::{Candidate, Exemplar, Kind, MAX_EXEMPLARS, MIN_IMAGES, Place, list};
 use crate::atlas::{COLOURS, ClassId};
+use crate::math::first;
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use rayon::prelude::*;
 
@@ -40,12 +44,13 @@ pub(super) fn candidates(context: &Context<'_>, features: &Features<'_>) -> Vec<
     for (kind, columns) in parts {
         let raw = style.slice(columns).mapv(f32::from);
         let rows = raw.dot(&within_classes(context, &raw).inverse.t());
-        let norms = rows.map_axis(Axis(1), |row| row.dot(&row));
+        let plain = Rows::new(rows);
+        let beyond = Rows::new(beyond_class(context, plain.values.clone()));
         let of_class: Vec<Vec<Tested>> = (0..context.atlas.classes.len())
             .into_par_iter()
             .filter(|&class| context.members.images[class].len() >= MIN_IMAGES)
             .map(|class| {
-                Search::new((context, features), kind, (&rows, &norms), class).candidates()
+                Search::new((context, features), kind, (&plain, &beyond), class).candidates()
             })
             .collect();
         found.extend(of_class.into_iter().flatten());
@@ -53,20 +58,84 @@ pub(super) fn candidates(context: &Context<'_>, features: &Features<'_>) -> Vec<
     found
 }
 
+/// Images × numbers, in units of what varies within classes.
+struct Rows {
+    values: Array2<f32>,
+    /// Squared lengths of the rows.
+    norms: Array1<f32>,
+}
+
+impl Rows {
+    fn new(values: Array2<f32>) -> Self {
+        let norms = values.map_axis(Axis(1), |row| row.dot(&row));
+        Self { values, norms }
+    }
+
+    /// Squared distances between some images and some others.
+    fn squares(&self, from: &[u32], to: &[u32]) -> Array2<f32> {
+        let idx = |images: &[u32]| images.iter().map(|&i| i as usize).collect::<Vec<usize>>();
+        let (from, to) = (idx(from), idx(to));
+        let rows = |at: &[usize]| self.values.select(Axis(0), at);
+        let mut squares = rows(&from).dot(&rows(&to).t());
+        let norms = self.norms.select(Axis(0), &to);
+        for (mut row, &own) in squares.rows_mut().into_iter().zip(&from) {
+            row.zip_mut_with(&norms, |v, norm| {
+                *v = (self.norms[own] + norm - 2.0 * *v).max(0.0);
+            });
+        }
+        squares
+    }
+}
+
+/// Rows less the median of their class, number by number; images without a class as they are.
+fn beyond_class(context: &Context<'_>, mut rows: Array2<f32>) -> Array2<f32> {
+    for images in context.members.images.iter().filter(|own| !own.is_empty()) {
+        let own: Vec<usize> = images.iter().map(|&image| image as usize).collect();
+        let mut middle = Array1::zeros(rows.ncols());
+        for (column, middle) in middle.iter_mut().enumerate() {
+            let mut values: Vec<f32> = own.iter().map(|&at| rows[(at, column)]).collect();
+            let half = values.len() / 2;
+            *middle = *values.select_nth_unstable_by(half, f32::total_cmp).1;
+        }
+        for at in own {
+            let mut row = rows.row_mut(at);
+            row -= &middle;
+        }
+    }
+    rows
+}
+
 /// One class at work.
 struct Search<'a> {
     context: &'a Context<'a>,
     features: &'a Features<'a>,
     kind: Kind,
-    /// Images × numbers, in units of what varies within classes.
-    rows: &'a Array2<f32>,
-    /// Squared lengths of the rows.
-    norms: &'a Array1<f32>,
+    rows: &'a Rows,
+    /// The same less the middle of each image's class.
+    beyond: &'a Rows,
     class: usize,
     /// Images of the class.
     own: Vec<u32>,
     /// Images of the classes that it is confused with.
     others: Vec<u32>,
+}
+
+/// Where a crowd lies among pictures.
+pub(super) struct Look {
+    /// The mean of its images.
+    middle: Array1<f32>,
+    /// Mean distance to the nearest images of other classes.
+    far: f32,
+}
+
+impl Look {
+    /// How alike two crowds of one kind are, 0..=1: a normal density in units of the distance at which other classes'
+    /// images lie.
+    pub(super) fn like(&self, other: &Look) -> f32 {
+        let apart = &self.middle - &other.middle;
+        let far = self.far.min(other.far).max(f32::MIN_POSITIVE);
+        (-0.5 * apart.dot(&apart) / (far * far)).exp()
+    }
 }
 
 /// An image of the class with what lies around it.
@@ -87,7 +156,7 @@ impl<'a> Search<'a> {
     fn new(
         (context, features): (&'a Context<'a>, &'a Features<'a>),
         kind: Kind,
-        (rows, norms): (&'a Array2<f32>, &'a Array1<f32>),
+        (rows, beyond): (&'a Rows, &'a Rows),
         class: usize,
     ) -> Self {
         let images = &context.members.images;
@@ -102,7 +171,7 @@ impl<'a> Search<'a> {
             features,
             kind,
             rows,
-            norms,
+            beyond,
             class,
         }
     }
@@ -113,7 +182,10 @@ impl<'a> Search<'a> {
         if self.others.len() < n_chosen {
             return Vec::new();
         }
-        let (to_own, to_others) = (self.products(&self.own), self.products(&self.others));
+        let to_own = self.rows.squares(&self.own, &self.own);
+        let mut to_others = self.rows.squares(&self.own, &self.others);
+        let beyond = self.beyond.squares(&self.own, &self.others);
+        to_others.zip_mut_with(&beyond, |v, &beyond| *v = v.min(beyond));
         let crowd = |at: usize| self.crowd(at, n_chosen, (to_own.row(at), to_others.row(at)));
         let mut crowds: Vec<Crowd> = (0..self.own.len()).map(crowd).collect();
         crowds.sort_by(|a, b| {
@@ -138,24 +210,6 @@ impl<'a> Search<'a> {
         numbered
             .filter_map(|(number, crowd)| self.candidate(number, crowd))
             .collect()
-    }
-
-    /// Squared distances between the class's images and some others.
-    fn products(&self, images: &[u32]) -> Array2<f32> {
-        let idx = |images: &[u32]| images.iter().map(|&i| i as usize).collect::<Vec<usize>>();
-        let (own, other) = (idx(&self.own), idx(images));
-        let products = self
-            .rows
-            .select(Axis(0), &own)
-            .dot(&self.rows.select(Axis(0), &other).t());
-        let norms = self.norms.select(Axis(0), &other);
-        let mut distances = products;
-        for (mut row, &own) in distances.rows_mut().into_iter().zip(&own) {
-            row.zip_mut_with(&norms, |v, norm| {
-                *v = (self.norms[own] + norm - 2.0 * *v).max(0.0);
-            });
-        }
-        distances
     }
 
     fn crowd(
@@ -213,6 +267,7 @@ impl<'a> Search<'a> {
             .at_least(crowd.hits, drawn, n_own - 1, n_all - 1);
         Some(Tested {
             shows: None,
+            look: Some(self.look(crowd)),
             // The best of so many images of the class: Bonferroni's price.
             p: (chance * n_own as f64).min(1.0),
             candidate: Candidate {
@@ -228,6 +283,15 @@ impl<'a> Search<'a> {
                 q: None,
             },
         })
+    }
+
+    fn look(&self, crowd: &Crowd) -> Look {
+        let at: Vec<usize> = crowd.images.iter().map(|&image| image as usize).collect();
+        let mean = self.rows.values.select(Axis(0), &at).mean_axis(Axis(0));
+        Look {
+            middle: mean.unwrap_or_default(),
+            far: crowd.far,
+        }
     }
 
     /// The position of an image that gives most to the class; a crowd has no place of its own.
@@ -264,17 +328,11 @@ fn spread(images: &[u32], most: usize) -> Vec<u32> {
 /// The `n` smallest values with their places, rising; `without` one place.
 fn nearest(values: &ArrayView1<'_, f32>, without: Option<usize>, n: usize) -> Vec<(f32, usize)> {
     let places = values.iter().enumerate();
-    let mut all: Vec<(f32, usize)> = places
+    let all: Vec<(f32, usize)> = places
         .filter(|(at, _)| Some(*at) != without)
         .map(|(at, &value)| (value, at))
         .collect();
-    let order = |a: &(f32, usize), b: &(f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
-    if n < all.len() {
-        all.select_nth_unstable_by(n, order);
-        all.truncate(n);
-    }
-    all.sort_by(order);
-    all
+    first(all, n, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
 }
 
 #[cfg(test)]
@@ -303,6 +361,19 @@ mod tests {
         let squares = Array2::from_shape_fn((3, 3), |(i, j)| (at[i] - at[j]).powi(2));
         let apart = between(&crowd(&[0, 1]), &crowd(&[2]), &squares);
         assert!((apart - 3.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn crowds_are_alike_by_how_near_they_lie() {
+        let look = |at: f32, far: f32| Look {
+            middle: Array1::from_vec(vec![at, 0.0]),
+            far,
+        };
+        let first = look(0.0, 2.0);
+        assert!((first.like(&look(0.0, 2.0)) - 1.0).abs() < 1e-6);
+        // At the distance of other classes' images exp(-1/2), by the nearer of the two; far off nothing.
+        assert!((first.like(&look(2.0, 5.0)) - (-0.5_f32).exp()).abs() < 1e-6);
+        assert!(first.like(&look(20.0, 2.0)) < 1e-6);
     }
 
     #[test]

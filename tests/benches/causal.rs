@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench causal -- NET … [--at own|corner] [--clusters N] [--json FILE]  (0 clusters: groups of driven positions)
+//! cargo bench --bench causal -- --times ATLAS --weights FILE --images DIR… [--class tench] [--rounds 3]
 //! ```
 //!
 //! Each NET is a folder of the planted-shortcut benchmark: `net.onnx`, `truth.json`, `carries.json`, `classes.txt`,
@@ -10,11 +11,15 @@
 //! (by the paired counterfactual), *other* when less than a tenth is; *natural* are groups of random positions of other
 //! classes' images, the matched control of suspects. The table gives the area under the ROC curve of each test's
 //! contrast, true against natural and true against other, over all nets, by kind of artefact.
+#![allow(missing_docs, unreachable_pub, reason = "a program, not a library")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints its numbers")]
 #![allow(
     clippy::unwrap_used,
     reason = "a benchmark may stop at the first error"
 )]
+
+#[path = "causal/times.rs"]
+mod times;
 
 use atlascope::atlas::ClassId;
 use atlascope::causal::ablate::{Ablation, Ablator};
@@ -401,6 +406,13 @@ fn print(table: &Table) {
 fn main() {
     let mut nets: Vec<PathBuf> = Vec::new();
     let (mut at, mut k, mut json) = (At::Own, 80, None);
+    let mut asked = times::Asked {
+        atlas: PathBuf::new(),
+        weights: PathBuf::new(),
+        images: Vec::new(),
+        class: "tench".to_owned(),
+        rounds: 3,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -408,8 +420,19 @@ fn main() {
             "--at" | "--bench" => {}
             "--clusters" => k = args.next().unwrap().parse().unwrap(),
             "--json" => json = args.next(),
+            "--times" => asked.atlas = args.next().unwrap().into(),
+            "--weights" => asked.weights = args.next().unwrap().into(),
+            "--images" => asked.images.push(args.next().unwrap().into()),
+            "--class" => asked.class = args.next().unwrap(),
+            "--rounds" => asked.rounds = args.next().unwrap().parse().unwrap(),
             _ => nets.push(arg.into()),
         }
+    }
+    if !asked.atlas.as_os_str().is_empty() {
+        times::table(&asked);
+    }
+    if nets.is_empty() {
+        return;
     }
     let mut table = Table::new();
     for folder in &nets {

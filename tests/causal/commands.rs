@@ -1,19 +1,18 @@
-//! `atlascope patch`, `report` and `retest` as a user meets them.
+//! `atlascope patch` of cells as a user meets it, and what the other commands are tested with.
 
 use super::schema;
-use image::{Rgb, RgbImage};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-struct Outcome {
-    stdout: String,
-    stderr: String,
-    code: i32,
+pub(super) struct Outcome {
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+    pub(super) code: i32,
 }
 
-fn run(args: &[&str]) -> Outcome {
+pub(super) fn run(args: &[&str]) -> Outcome {
     let output = Command::new(env!("CARGO_BIN_EXE_atlascope"))
         .args(args)
         .env("NO_COLOR", "1")
@@ -28,14 +27,14 @@ fn run(args: &[&str]) -> Outcome {
     outcome
 }
 
-fn fails(code: i32, args: &[&str]) -> String {
+pub(super) fn fails(code: i32, args: &[&str]) -> String {
     let outcome = run(args);
     assert_eq!(outcome.code, code, "{args:?}: {}", outcome.stderr);
     outcome.stderr
 }
 
 /// A small atlas of the synthetic world, made once.
-fn atlas() -> &'static (tempfile::TempDir, String, String) {
+pub(super) fn atlas() -> &'static (tempfile::TempDir, String, String) {
     static ATLAS: OnceLock<(tempfile::TempDir, String, String)> = OnceLock::new();
     ATLAS.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -70,7 +69,7 @@ fn atlas() -> &'static (tempfile::TempDir, String, String) {
     })
 }
 
-fn of_schema(text: &str) -> Value {
+pub(super) fn of_schema(text: &str) -> Value {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/schema/patch.json");
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
     let value: Value = serde_json::from_str(text).unwrap();
@@ -130,135 +129,31 @@ fn a_cell_is_tested_and_the_same_seed_gives_the_same_bytes() {
     );
 }
 
-#[test]
-fn claims_become_reports_and_are_tested_again() {
-    let (folder, atlas, _) = atlas();
-    let patch = folder.path().join("barn.png");
-    barn(&patch);
-    let (patch, claims) = (patch.to_str().unwrap(), folder.path().join("claims.json"));
-    let claims = claims.to_str().unwrap();
-    for _ in 0..2 {
-        let made = run(&[
-            "patch",
-            atlas,
-            "--patch",
-            patch,
-            "--class",
-            "barn",
-            "--ratio",
-            "0.9",
-            "--claims",
-            claims,
-            "--judge",
-            "shortcut",
-            "--note",
-            "a whole barn",
-        ]);
-        assert_eq!(made.code, 0, "{}", made.stderr);
-        assert!(made.stdout.contains("used by the model"), "{}", made.stdout);
-    }
-    let out = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let write = |suffix: &str| {
-        let (md, html, json) = (
-            out(&format!("{suffix}.md")),
-            out(&format!("{suffix}.html")),
-            out(&format!("{suffix}.json")),
-        );
-        let args = [
-            "report",
-            atlas,
-            "--claims",
-            claims,
-            "--markdown",
-            &md,
-            "--html",
-            &html,
-            "--json",
-            &json,
-        ];
-        let done = run(&args);
-        assert_eq!(done.code, 0, "{}", done.stderr);
-        assert_eq!(
-            fails(1, &args).lines().next().map(|l| l.contains("exists")),
-            Some(true)
-        );
-        [md, html, json].map(|path| std::fs::read_to_string(path).unwrap())
-    };
-    let [md, html, json] = write("a");
-    assert_eq!([md.clone(), html.clone(), json.clone()], write("b"));
-    // Twice the same feature is one claim.
-    assert_eq!(
-        serde_json::from_str::<Value>(&json).unwrap()["claims"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
+pub(super) fn fails_any(args: &[&str]) -> String {
+    let outcome = run(args);
+    assert!(
+        outcome.code == 1 || outcome.code == 2,
+        "{args:?}: {}",
+        outcome.code
     );
-    for text in [&md, &html] {
-        assert!(
-            text.contains("a whole barn")
-                && text.contains("atlascope patch")
-                && text.contains(" backgrounds, flips")
-        );
-    }
-    assert!(html.contains("data:image/png;base64,"));
-    no_photos(atlas, claims, &out("bare.html"));
-    retested(folder.path(), &out("a.json"));
+    outcome.stderr
 }
 
-fn no_photos(atlas: &str, claims: &str, page: &str) {
-    assert_eq!(
-        run(&[
-            "report",
-            atlas,
-            "--claims",
-            claims,
-            "--html",
-            page,
-            "--no-photos"
-        ])
-        .code,
-        0
-    );
-    assert!(!std::fs::read_to_string(page).unwrap().contains("<img"));
-}
-
-/// The same network still uses it; one that tells no class from another does not.
-fn retested(folder: &Path, report: &str) {
-    let again = run(&["retest", report, "--network", "demo"]);
-    assert_eq!(again.code, 3, "{}{}", again.stdout, again.stderr);
-    assert!(again.stdout.contains("still used"));
-    let noise = folder.join("noise.safetensors");
-    scrambled(&noise);
-    let noise = noise.to_str().unwrap();
-    let gone = run(&[
-        "retest",
-        report,
-        "--network",
-        "demo",
-        "--weights",
-        noise,
-        "--json",
-    ]);
-    assert_eq!(gone.code, 0, "{}{}", gone.stdout, gone.stderr);
-    let told: Value = serde_json::from_str(&gone.stdout).unwrap();
-    assert_eq!(told["claims"][0]["fate"], "gone");
-}
-
-/// A picture that surely moves the network: a whole barn.
-fn barn(path: &Path) {
-    let world = atlascope::images::world::World::new(5);
-    let index = (0..64).find(|&index| world.class(index) == barn_class());
-    world.scene(index.unwrap()).image.save(path).unwrap();
-}
-
-fn barn_class() -> usize {
-    let classes = atlascope::images::world::World::classes();
-    classes.iter().position(|class| class.id == "barn").unwrap()
+pub(super) fn changed(
+    folder: &Path,
+    atlas: &str,
+    name: &str,
+    change: impl Fn(&mut atlascope::atlas::Atlas),
+) -> String {
+    let mut read = atlascope::store::read(Path::new(atlas)).unwrap();
+    change(&mut read);
+    let path: PathBuf = folder.join(name);
+    atlascope::store::write(&path, &read).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 /// The shipped weights with the last layer's rows all alike, so that no class is told from another.
-fn scrambled(path: &Path) {
+pub(super) fn scrambled(path: &Path) {
     use candle_core::{Device, Tensor, safetensors};
     let bytes = atlascope::network::demo::WEIGHTS;
     let mut tensors = safetensors::load_buffer(bytes, &Device::Cpu).unwrap();
@@ -273,222 +168,6 @@ fn scrambled(path: &Path) {
         tensors.insert(name, zero);
     }
     safetensors::save(&tensors, path).unwrap();
-}
-
-#[test]
-fn a_picture_is_tested_without_an_atlas() {
-    let folder = tempfile::tempdir().unwrap();
-    let world = atlascope::images::world::World::new(9);
-    let classes = atlascope::images::world::World::classes();
-    for index in 0..48 {
-        let scene = world.scene(index);
-        let inside = folder.path().join("images").join(&classes[scene.class].id);
-        std::fs::create_dir_all(&inside).unwrap();
-        scene
-            .image
-            .save(inside.join(format!("{index}.png")))
-            .unwrap();
-    }
-    let images = folder.path().join("images").to_str().unwrap().to_owned();
-    let patch = folder.path().join("large.png");
-    RgbImage::from_pixel(300, 200, Rgb([200, 30, 30]))
-        .save(&patch)
-        .unwrap();
-    let patch = patch.to_str().unwrap();
-    let args = [
-        "patch",
-        "--network",
-        "demo",
-        "--images",
-        &images,
-        "--patch",
-        patch,
-        "--class",
-        "barn",
-        "--json",
-    ];
-    let outcome = run(&args);
-    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    let told = of_schema(&outcome.stdout);
-    assert_eq!(told["method"], "picture");
-    assert_eq!(told["n"], 32);
-    // Larger than the network's input: it is scaled, and that is said.
-    assert!(outcome.stderr.contains("300 × 200"), "{}", outcome.stderr);
-    let none = folder.path().join("none.png");
-    std::fs::write(&none, "no picture").unwrap();
-    let with = |patch: &str, class: &str, images: &str| {
-        fails_any(&[
-            "patch",
-            "--network",
-            "demo",
-            "--images",
-            images,
-            "--patch",
-            patch,
-            "--class",
-            class,
-        ])
-    };
-    assert!(with(none.to_str().unwrap(), "barn", &images).contains("none.png"));
-    let unknown = with(patch, "shed", &images);
-    assert!(
-        unknown.contains("no class shed") && unknown.contains("its 16 classes"),
-        "{unknown}"
-    );
-    assert!(with(patch, "barn", "/nowhere/at/all").contains("/nowhere/at/all"));
-    // Labels that are no class: the network's own predictions stand for them.
-    let renamed = folder.path().join("renamed");
-    std::fs::create_dir(&renamed).unwrap();
-    std::fs::rename(folder.path().join("images"), renamed.join("x")).unwrap();
-    let outcome = run(&[
-        "patch",
-        "--network",
-        "demo",
-        "--images",
-        renamed.to_str().unwrap(),
-        "--patch",
-        patch,
-        "--class",
-        "barn",
-    ]);
-    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(
-        outcome.stderr.contains("no label of the images"),
-        "{}",
-        outcome.stderr
-    );
-}
-
-fn fails_any(args: &[&str]) -> String {
-    let outcome = run(args);
-    assert!(
-        outcome.code == 1 || outcome.code == 2,
-        "{args:?}: {}",
-        outcome.code
-    );
-    outcome.stderr
-}
-
-#[test]
-fn what_cannot_be_tested_is_said() {
-    let (folder, atlas, cell) = atlas();
-    let empty = cell.replace("mixed4b,10", "mixed4b,11");
-    assert!(fails_any(&["patch", atlas, "--cell", &empty]).contains("no level of 11"));
-    assert!(fails_any(&["patch", atlas, "--cell", "conv9,10,1,1"]).contains("no layer conv9"));
-    assert!(fails(2, &["patch", atlas, "--cell", "10,1,1"]).contains("LAYER,GRID,ROW,COL"));
-    assert!(fails(2, &["patch", atlas]).contains("--cell"));
-    assert!(
-        fails_any(&["patch", atlas, "--cell", cell, "--class", "shed"]).contains("no class shed")
-    );
-    let noise = folder.path().join("other.safetensors");
-    scrambled(&noise);
-    let other = fails(
-        1,
-        &[
-            "patch",
-            atlas,
-            "--cell",
-            cell,
-            "--weights",
-            noise.to_str().unwrap(),
-        ],
-    );
-    assert!(
-        other.contains("not the weights") && other.contains("retest"),
-        "{other}"
-    );
-    // An atlas whose photographs moved, and one that does not say what made it.
-    let moved = changed(folder.path(), atlas, "moved.atlas", |atlas| {
-        for path in &mut atlas.images.path {
-            *path = path.replace("scene:", "scene-") + ".png";
-        }
-    });
-    let error = fails(1, &["patch", &moved, "--cell", cell]);
-    assert!(
-        error.contains("where the photographs are") && error.contains("--images"),
-        "{error}"
-    );
-    let bare = changed(folder.path(), atlas, "bare.atlas", |atlas| {
-        atlas.recipe.weights_sha256.clear();
-    });
-    let tested = run(&["patch", &bare, "--cell", cell]);
-    assert_eq!(tested.code, 0, "{}", tested.stderr);
-    assert!(
-        tested.stderr.contains("does not say which weights"),
-        "{}",
-        tested.stderr
-    );
-    let reported = fails(1, &["report", atlas]);
-    assert!(
-        reported.contains("holds no claims") && reported.contains("--claims"),
-        "{reported}"
-    );
-    assert!(fails(1, &["retest", atlas, "--network", "demo"]).contains("small.atlas"));
-}
-
-fn changed(
-    folder: &Path,
-    atlas: &str,
-    name: &str,
-    change: impl Fn(&mut atlascope::atlas::Atlas),
-) -> String {
-    let mut read = atlascope::store::read(Path::new(atlas)).unwrap();
-    change(&mut read);
-    let path: PathBuf = folder.join(name);
-    atlascope::store::write(&path, &read).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-/// Three images of a class: no verdict from them, a clear word, and the tests that remain.
-#[test]
-fn a_class_of_three_images() {
-    let (folder, atlas, cell) = atlas();
-    let three = changed(folder.path(), atlas, "three.atlas", |atlas| {
-        let barn = atlas
-            .images
-            .label_names
-            .iter()
-            .position(|name| name == "barn");
-        let barn = barn.unwrap() as u16;
-        let other = u16::from(barn == 0);
-        let mut left = 3;
-        for label in atlas.images.label.iter_mut().flatten() {
-            if *label == barn {
-                if left == 0 {
-                    *label = other;
-                }
-                left = left.max(1) - 1;
-            }
-        }
-    });
-    let list = run(&["suspects", &three]);
-    assert_eq!(list.code, 0, "{}", list.stderr);
-    assert!(
-        list.stdout.contains("too few images (below 10)"),
-        "{}",
-        list.stdout
-    );
-    let tested = run(&[
-        "patch",
-        &three,
-        "--cell",
-        cell,
-        "--class",
-        "barn",
-        "--ablate",
-        "--transfer",
-        "--json",
-    ]);
-    assert_eq!(tested.code, 0, "{}", tested.stderr);
-    let told = of_schema(&tested.stdout);
-    let left_out = told["left_out"].as_array().unwrap();
-    assert!(
-        left_out
-            .iter()
-            .any(|why| why.as_str().unwrap().contains("images of the class")),
-        "{left_out:?}"
-    );
-    assert_eq!(told["estimates"][0]["method"], "paste");
 }
 
 /// The cell that the list shows is the cell that is tested: the same exemplars, by its link and its number.

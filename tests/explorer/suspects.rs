@@ -23,7 +23,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// An invented atlas whose images have labels.
-fn labelled() -> Arc<Atlas> {
+pub(super) fn labelled() -> Arc<Atlas> {
     static LABELLED: LazyLock<Arc<Atlas>> = LazyLock::new(|| {
         let mut atlas = atlas(&SampleSpec {
             n_samples: 1200,

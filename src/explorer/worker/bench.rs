@@ -64,6 +64,9 @@ pub trait Examiner: Send {
     /// The photographs are in another folder now.
     fn moved(&mut self, folder: &Path);
 
+    /// A test may come soon: what it needs is made ready. What fails here is told by the test.
+    fn ready(&mut self) {}
+
     /// Tests something. What came before a break is in the claim.
     ///
     /// # Errors
@@ -113,6 +116,7 @@ const NO_REPORTER: &str = "this program was built without networks, so it cannot
 enum Order {
     Atlas(Arc<Atlas>),
     Folder(PathBuf),
+    Ready,
     Test(u64, Examined),
 }
 
@@ -189,7 +193,7 @@ impl Bench {
     pub(super) fn take(&self, task: Task) {
         match task {
             Task::Find(which, epoch, atlas) => {
-                let answers = self.answers.clone();
+                let (answers, tests) = (self.answers.clone(), self.tests.clone());
                 let begun = spawn("suspects", move || {
                     let found = match which {
                         Which::All => suspects::find(&atlas),
@@ -197,6 +201,10 @@ impl Bench {
                         Which::Contrast(a, b) => suspects::contrast(&atlas, a, b),
                     };
                     answer(&answers, Outcome::Found(which, epoch, Arc::new(found)));
+                    // Whoever looks at the list tests something next, and loading the network takes a while.
+                    if let Some(tests) = tests {
+                        let _ = tests.send(Order::Ready);
+                    }
                 });
                 if let Err(error) = begun {
                     tracing::warn!("no thread for the list of suspects: {error}");
@@ -240,6 +248,10 @@ fn serve_tests(
             }
             Order::Folder(folder) => {
                 examiner.moved(&folder);
+                continue;
+            }
+            Order::Ready => {
+                examiner.ready();
                 continue;
             }
             Order::Test(number, what) => (number, what),

@@ -26,6 +26,10 @@ pub fn table(names: &[&str], flags: &Flags) {
     let root = flags.get("from").map_or_else(fixtures, PathBuf::from);
     let images = PathBuf::from(flags.get("images").expect("--images FOLDER"));
     let first = flags.get("first").map_or(10, |n| n.parse().unwrap());
+    let ranks: Vec<usize> = match flags.get("ranks") {
+        Some(ranks) => ranks.split(',').map(|rank| rank.parse().unwrap()).collect(),
+        None => (1..=first).collect(),
+    };
     let mut photographs = Photographs::default();
     let mut all = BTreeMap::new();
     for name in names {
@@ -43,7 +47,7 @@ pub fn table(names: &[&str], flags: &Flags) {
             (name, &root),
             (&atlas, &folder.join("images")),
             &known,
-            first,
+            &ranks,
         );
         for one in &told {
             println!("{name} {}", line(one));
@@ -113,7 +117,7 @@ fn net(
     (name, root): (&str, &Path),
     (atlas, images): (&Arc<Atlas>, &Path),
     known: &Net,
-    first: usize,
+    ranks: &[usize],
 ) -> Vec<Value> {
     let truth = truth(root, name);
     let bytes = std::fs::read(root.join(name).join("net.onnx")).unwrap();
@@ -140,5 +144,7 @@ fn net(
             "exemplars": claim.subject.exemplars,
         })
     };
-    found.iter().take(first).enumerate().map(test).collect()
+    let wanted = found.iter().enumerate();
+    let wanted = wanted.filter(|(at, _)| ranks.contains(&(at + 1)));
+    wanted.map(test).collect()
 }

@@ -4,7 +4,7 @@
 //! cargo bench --bench planted -- train NET… [--to DIR]     train networks, write DIR/NET/{net.onnx,truth.json,classes.txt}
 //! cargo bench --bench planted -- images NET DIR [--from D] write DIR/images/CLASS/*.png and DIR/carries.json
 //! cargo bench --bench planted -- find NET… --to FOLDER     write our own lists of candidates as FOLDER/NET.json
-//! cargo bench --bench planted -- confirm NET… --images FOLDER [--json FILE]   test the first ten; FOLDER/NET from images
+//! cargo bench --bench planted -- confirm NET… --images FOLDER [--json FILE] [--ranks 5,9]   test the first ten; FOLDER/NET from images
 //! cargo bench --bench planted -- score [METHOD=FOLDER…] [--role tune]      score lists of candidates
 //! ```
 //!
