@@ -5,11 +5,13 @@ pub mod folder;
 pub mod labels;
 mod mirrored;
 pub mod scenes;
+mod shelf;
 pub mod world;
 
 pub use decode::{DecodeError, decode};
 pub use folder::{Folder, FolderError};
 pub use mirrored::Mirrored;
+pub use shelf::Shelf;
 
 use image::RgbImage;
 

@@ -3,6 +3,7 @@
 
 mod budgets;
 mod expected;
+mod painted;
 mod real;
 mod shown;
 
@@ -10,6 +11,7 @@ use crate::support::terminal::{Personality, Terminal, split};
 use atlascope::atlas::Atlas;
 use atlascope::atlas::sample::{SampleSpec, atlas};
 use atlascope::explorer::State;
+use atlascope::graphics::Protocol;
 use atlascope::store;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -59,7 +61,11 @@ fn shows(terminal: &Terminal, state: &State, limits: (f64, f64), what: &str) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         terminal.wait_quiet(QUIET);
-        let found = expected::compare(state, &terminal.picture());
+        let shown = match state.screen.protocol {
+            Protocol::HalfBlock { .. } => terminal.half_blocks(),
+            _ => terminal.picture_on([0; 3]),
+        };
+        let found = expected::compare(state, &shown);
         if found.icons >= 30 && found.mean < limits.0 && found.worst < limits.1 {
             return;
         }

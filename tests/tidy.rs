@@ -48,7 +48,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("graphics", &[]),
     // Photographs behind the cells are read by the same decoder as a build reads them, scenes drawn again.
     ("explorer", &["atlas", "graphics", "images", "suspects"]),
-    ("config", &["explorer"]),
+    // A background is told in the words of the question to the terminal.
+    ("config", &["explorer", "graphics"]),
     (
         "cli",
         &[

@@ -1,11 +1,11 @@
 //! The photographs that tests work on: where they are, which class they show.
 
 use crate::atlas::{Atlas, Class, ClassId, class_called};
-use crate::images::{self, DecodeError, ImageSet as _, world::World};
+use crate::images::{self, ImageSet as _, Shelf, world::World};
 use crate::math::rng::Rng;
-use image::{RgbImage, imageops};
+use image::RgbImage;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One photograph.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,20 +18,11 @@ struct Photo {
     predicted: Option<ClassId>,
 }
 
-/// Where photographs of one source lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
-    folder: Option<PathBuf>,
-    mirrored: bool,
-}
-
 /// Photographs by number.
 #[derive(Debug, Clone, Default)]
 pub struct Album {
     photos: Vec<Photo>,
-    places: Vec<Place>,
-    /// Folders that were given, which are looked at first.
-    given: Vec<PathBuf>,
+    shelf: Shelf,
 }
 
 /// The stream of random numbers that orders images.
@@ -60,20 +51,9 @@ impl Album {
                 predicted: images.prediction.get(idx).copied().flatten(),
             })
             .collect();
-        let places = atlas
-            .recipe
-            .sources
-            .iter()
-            .map(|source| Place {
-                folder: source.path.as_ref().map(PathBuf::from),
-                mirrored: source.mirrored,
-            })
-            .collect();
-        Self {
-            photos,
-            places,
-            given,
-        }
+        let mut shelf = Shelf::new(given);
+        shelf.set_sources(&atlas.recipe.sources);
+        Self { photos, shelf }
     }
 
     /// The photographs in folders; sub-folders named by class ids or names are labels.
@@ -87,10 +67,7 @@ impl Album {
         let mut album = Self::default();
         for (source, path) in folders.iter().enumerate() {
             let folder = images::Folder::open(path, None)?;
-            album.places.push(Place {
-                folder: Some(path.clone()),
-                mirrored: false,
-            });
+            album.shelf.add(path);
             album.photos.extend((0..folder.len()).map(|idx| {
                 Photo {
                     path: folder.path(idx),
@@ -195,43 +172,8 @@ impl Album {
     /// A sentence that says where it was looked for, or what is wrong with the file.
     pub fn read(&self, idx: u32) -> std::result::Result<RgbImage, String> {
         let photo = self.photos.get(idx as usize).ok_or("no such photograph")?;
-        let place = self.places.get(usize::from(photo.source));
-        let image = match scene(&photo.path) {
-            Some(image) => image,
-            None => self.load(&photo.path, place.and_then(|place| place.folder.as_deref()))?,
-        };
-        let mirrored = place.is_some_and(|place| place.mirrored);
-        Ok(if mirrored {
-            imageops::flip_horizontal(&image)
-        } else {
-            image
-        })
+        self.shelf.read(&photo.path, photo.source)
     }
-
-    fn load(&self, path: &str, recorded: Option<&Path>) -> std::result::Result<RgbImage, String> {
-        let folders = || self.given.iter().map(PathBuf::as_path).chain(recorded);
-        if folders().next().is_none() {
-            return Err(format!(
-                "nothing says where the photographs are ({path} is the first that is wanted)"
-            ));
-        }
-        for folder in folders() {
-            match images::decode::load(&folder.join(path)) {
-                Ok(image) => return Ok(image),
-                Err(DecodeError::Io(_)) => {}
-                Err(error) => return Err(format!("{path}: {error}")),
-            }
-        }
-        let looked: Vec<String> = folders().map(|f| f.display().to_string()).collect();
-        Err(format!("{path} is not in {}", looked.join(" or ")))
-    }
-}
-
-/// A scene of the synthetic world from its name, `scene:SEED:NUMBER`.
-fn scene(path: &str) -> Option<RgbImage> {
-    let (seed, number) = path.strip_prefix("scene:")?.split_once(':')?;
-    let world = World::new(seed.parse().ok()?);
-    Some(world.scene(number.parse().ok()?).image)
 }
 
 #[cfg(test)]
@@ -288,7 +230,7 @@ mod tests {
             "without folders"
         );
         let folder = tempfile::tempdir().unwrap();
-        album.given = vec![folder.path().to_owned()];
+        album.shelf.give(folder.path());
         let error = album.read(0).unwrap_err();
         assert!(
             error.contains("a/b.jpg is not in") && error.contains(folder.path().to_str().unwrap()),

@@ -346,6 +346,9 @@ pub(super) struct ExploreArgs {
     /// Draw pictures this way instead of asking the terminal
     #[arg(long, value_enum)]
     pub(super) protocol: Option<ProtocolArg>,
+    /// The terminal's background, where it does not tell: light, dark or a colour like #fdf6e3
+    #[arg(long, value_name = "COLOUR")]
+    pub(super) background: Option<crate::graphics::probe::Background>,
 }
 
 /// Print the map or one cell to the terminal

@@ -37,7 +37,7 @@ fn row(text: &mut String, name: &str, value: impl std::fmt::Display) {
 fn terminal(args: &DoctorArgs, text: &mut String) {
     use crate::graphics::Protocol;
     section(text, "terminal");
-    let capabilities = match super::explore::probe(args.protocol, false) {
+    let capabilities = match super::explore::probe(args.protocol, None, false) {
         Ok(capabilities) => capabilities,
         Err(error) => return row(text, "pictures", format!("none: {error}")),
     };
@@ -87,11 +87,10 @@ fn terminal(args: &DoctorArgs, text: &mut String) {
     row(text, "character", format!("{width} × {height} pixels"));
     row(text, "24-bit colours", yes(capabilities.true_colour));
     row(text, "synchronized", yes(capabilities.synchronized));
-    let background = capabilities
-        .background
-        .map_or("not told".to_owned(), |[r, g, b]| {
-            format!("#{r:02x}{g:02x}{b:02x}")
-        });
+    let background = capabilities.background.map_or(
+        "not told; `explore --background light` says it".to_owned(),
+        |[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}"),
+    );
     row(text, "background", background);
 }
 

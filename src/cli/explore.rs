@@ -12,7 +12,7 @@ use crate::explorer::photographs::{Album, Window};
 use crate::explorer::session::Keeper;
 use crate::explorer::worker::{Examiner, Locator, Reporter};
 use crate::explorer::{self, Options, Services, Source, Update};
-use crate::graphics::probe::{self, Capabilities, Choice, Hints};
+use crate::graphics::probe::{self, Background, Capabilities, Choice, Hints};
 use crate::store;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -30,12 +30,13 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
         return Err(failure);
     }
     // What is wrong in a file is said before the terminal is touched.
-    let keymap = remember::keymap(args.config.as_deref())?;
+    let config = remember::config(args.config.as_deref())?;
+    let background = args.background.or(config.background);
     let (path, link) = at_cell(&args.atlas)?;
     // The file is read while the question to the terminal is on its way.
     let (atlas, capabilities) = std::thread::scope(|scope| {
         let atlas = scope.spawn(|| open::read(&path));
-        let capabilities = probe(args.protocol, true);
+        let capabilities = probe(args.protocol, background, true);
         let atlas = atlas
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -61,7 +62,7 @@ pub(super) fn run(args: &ExploreArgs) -> Result<(), Failure> {
         Some(Arc::new(atlas)),
         source,
         wishes,
-        (capabilities, keymap),
+        (capabilities, Arc::new(config.keys)),
     )
 }
 
@@ -107,8 +108,9 @@ pub(super) fn explore(
     protocol: Option<ProtocolArg>,
 ) -> Result<(), Failure> {
     require_terminal()?;
-    let keymap = remember::keymap(None)?;
-    let capabilities = probe(protocol, true)?;
+    let config = remember::config(None)?;
+    let capabilities = probe(protocol, config.background, true)?;
+    let keymap = Arc::new(config.keys);
     show(initial, updates, wishes, (capabilities, keymap))
 }
 
@@ -195,12 +197,16 @@ pub(super) fn require_terminal() -> Result<(), Failure> {
     )
 }
 
-/// Asks the terminal, with the user's choice on top. With `keep`, unread input stays for who reads next.
+/// Asks the terminal, with the user's choices on top. With `keep`, unread input stays for who reads next.
 pub(super) fn probe(
     protocol: Option<ProtocolArg>,
+    background: Option<Background>,
     keep: bool,
 ) -> Result<Capabilities, probe::Error> {
-    let hints = Hints::from_env(&|name| std::env::var(name).ok());
+    let hints = Hints {
+        wanted: background,
+        ..Hints::from_env(&|name| std::env::var(name).ok())
+    };
     let choice = match protocol {
         None => Choice::Auto,
         Some(ProtocolArg::Kitty) => Choice::Kitty,

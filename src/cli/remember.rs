@@ -2,13 +2,11 @@
 
 use super::Failure;
 use crate::config::Config;
-use crate::explorer::keymap::Keymap;
 use crate::explorer::session::{Keeper, Session};
 use crate::files;
 use crate::paths::{self, Paths};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// No session has so many bytes: a claim is some kilobytes, a mark a line.
 const LARGEST: u64 = 64 << 20;
@@ -18,8 +16,8 @@ pub(super) fn folders() -> Paths {
     Paths::resolve(|name| std::env::var(name).ok())
 }
 
-/// The keys as configured: from `file` if one is named, else from the configuration folder if there is a file.
-pub(super) fn keymap(file: Option<&Path>) -> Result<Arc<Keymap>, Failure> {
+/// What is configured: from `file` if one is named, else from the configuration folder if there is a file.
+pub(super) fn config(file: Option<&Path>) -> Result<Config, Failure> {
     let default = folders().config.join(Config::FILE);
     let path = file.unwrap_or(&default);
     let text = match std::fs::read_to_string(path) {
@@ -32,14 +30,13 @@ pub(super) fn keymap(file: Option<&Path>) -> Result<Arc<Keymap>, Failure> {
             );
         }
     };
-    let config = Config::parse(&text).map_err(|error| {
+    Config::parse(&text).map_err(|error| {
         let failure = Failure::usage(format!("{}, {error}", path.display()));
         match error.hint {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
-    })?;
-    Ok(Arc::new(config.keys))
+    })
 }
 
 /// The session of an atlas, and where it is kept.
@@ -212,12 +209,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, "[keys]\nqiut = 'x'\n").unwrap();
-        let failure = keymap(Some(&file)).unwrap_err();
+        let failure = config(Some(&file)).unwrap_err();
         let text = format!("{} {:?}", failure.error, failure.hints);
         assert!(
             text.contains("line 2") && text.contains("qiut") && text.contains("quit"),
             "{text}"
         );
-        assert!(keymap(Some(&folder.path().join("none.toml"))).is_err());
+        assert!(config(Some(&folder.path().join("none.toml"))).is_err());
     }
 }

@@ -118,7 +118,7 @@ fn print_picture(
         }
         return Ok(());
     }
-    let capabilities = match explore::probe(args.protocol, false) {
+    let capabilities = match explore::probe(args.protocol, None, false) {
         Ok(capabilities) => capabilities,
         Err(error) => {
             output::error_line("note", &format!("no picture: {error}"));

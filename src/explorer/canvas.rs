@@ -3,7 +3,7 @@
 use super::pages::{self, Scene};
 use super::pen::Pen;
 use super::state::State;
-use super::{pictures, placements, view};
+use super::{made, pictures, placements, view};
 use crate::graphics::pace::{FENCE, Pace};
 use crate::graphics::page::{self, Maker, Veil};
 use crate::graphics::terminal::{self, Guard};
@@ -58,8 +58,8 @@ pub(super) struct Canvas {
     capabilities: Capabilities,
     /// What is on its way.
     pub(super) pace: Pace,
-    /// The layer whose colours the back end was told, and what veils it knows of.
-    palette_of: Option<(usize, Vec<Veil>)>,
+    /// The layer whose colours the back end was told, and what veils and lines it knows of.
+    palette_of: Option<(usize, Vec<Veil>, Vec<[u8; 3]>)>,
     /// Draws pages.
     maker: RefCell<Maker>,
     /// The text of the last frame, where pictures may be drawn over it.
@@ -248,21 +248,26 @@ impl Canvas {
                 per_cent: 0,
             });
         }
-        if self.palette_of.as_ref() == Some(&(state.layer, veils.clone())) {
+        let lines = made::colours(state, !self.keeps_pictures());
+        let wanted = Some((state.layer, veils, lines));
+        if self.palette_of == wanted {
             return;
         }
-        if let Some(layer) = state.layer() {
+        if let (Some(layer), Some((_, veils, lines))) = (state.layer(), &wanted) {
             // The first colour stands for no icon.
             let colours = layer.palette.colours.get(1..).unwrap_or_default();
-            self.maker.get_mut().set_palette(colours);
-            if !self.keeps_pictures() {
-                let all = match &veils[..] {
+            if self.keeps_pictures() {
+                let all = [colours, lines].concat();
+                self.maker.get_mut().set_palette(&all);
+            } else {
+                let mut all = match &veils[..] {
                     [] => colours.to_vec(),
                     veils => page::veiled(colours, veils, VEILED),
                 };
+                all.extend(lines);
                 self.back_end.set_palette(&all);
             }
-            self.palette_of = Some((state.layer, veils));
+            self.palette_of = wanted;
         }
     }
 

@@ -76,7 +76,26 @@ pub fn outline_key(mask: u16, width: u32, height: u32) -> PictureKey {
     PictureKey(MADE | OUTLINE | u64::from(mask) << 24 | side(width) << 12 | side(height))
 }
 
+/// Of outlines.
+const LINE_RGB: [u8; 3] = [140; 3];
+/// Of flags and rings, and of the lines around them.
+const MARK_RGB: [[u8; 3]; 2] = [[255, 214, 64], [20, 20, 24]];
+
+/// Colours that are on the screen beside those of icons: what draws with a palette needs them. Those of single marks are
+/// only wanted where marks are no pictures of their own, and there always: with other colours all would be drawn anew.
+pub(super) fn colours(state: &State, with_marks: bool) -> Vec<[u8; 3]> {
+    let mut all = Vec::new();
+    if state.display.outlines {
+        all.push(LINE_RGB);
+    }
+    if with_marks {
+        all.extend(MARK_RGB);
+    }
+    all
+}
+
 fn outline(key: PictureKey) -> Picture {
+    let [r, g, b] = LINE_RGB;
     let mask = (key.0 >> 24) as u16;
     let (width, height) = ((key.0 >> 12) as u32 & 4095, key.0 as u32 & 4095);
     let has = |row: u32, col: u32| mask >> (row * TILE_SIZE + col) & 1 == 1;
@@ -89,7 +108,7 @@ fn outline(key: PictureKey) -> Picture {
         let right = first(col + 1, width) - 1 - x;
         let bottom = first(row + 1, height) - 1 - y;
         if has(row, col) && left.min(top).min(right).min(bottom) == 0 {
-            [150, 150, 150, 190]
+            [r, g, b, 255]
         } else {
             [0; 4]
         }

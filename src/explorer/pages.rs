@@ -319,6 +319,7 @@ impl Map {
             cell_pixels: self.cell_pixels,
             sprites,
             veils,
+            true_colour: false,
         })
     }
 }

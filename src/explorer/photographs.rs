@@ -7,7 +7,7 @@
 
 use crate::atlas::{Atlas, ClassId, InputSpec, LayerAtlas, Level, Resize};
 use crate::graphics::{Picture, PictureKey};
-use crate::images::{self, DecodeError, ImageSet as _};
+use crate::images::Shelf;
 use image::{RgbImage, imageops};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -204,12 +204,7 @@ impl Window {
 pub struct Album {
     /// Per image: its path within its source, and the source.
     paths: Vec<(String, u16)>,
-    /// Per source its folder as the recipe has it.
-    folders: Vec<Option<PathBuf>>,
-    /// Per source whether its photographs were mirrored.
-    mirrored: Vec<bool>,
-    /// Folders given by the person, which are looked at first.
-    given: Vec<PathBuf>,
+    shelf: Shelf,
     window: Window,
     /// The window of a network by its name, for atlases that do not record what it saw.
     window_of: fn(&str) -> Window,
@@ -225,9 +220,7 @@ impl Album {
     pub fn new(given: Vec<PathBuf>, window_of: fn(&str) -> Window) -> Album {
         Album {
             paths: Vec::new(),
-            folders: Vec::new(),
-            mirrored: Vec::new(),
-            given,
+            shelf: Shelf::new(given),
             window: Window::Share(1.0),
             window_of,
             recent: Vec::new(),
@@ -253,58 +246,18 @@ impl Album {
             return Ok(Arc::clone(image));
         }
         let (path, source) = self.paths.get(idx as usize).ok_or("no such image")?;
-        let image = Arc::new(match scene(path) {
-            Some(image) => image,
-            None => self.load(path, *source)?,
-        });
+        let image = Arc::new(self.shelf.read(path, *source)?);
         self.recent.truncate(RECENT - 1);
         self.recent.insert(0, (idx, Arc::clone(&image)));
         Ok(image)
     }
-
-    fn load(&self, path: &str, source: u16) -> Result<RgbImage, String> {
-        let recorded = self
-            .folders
-            .get(usize::from(source))
-            .and_then(Option::as_ref);
-        if recorded.is_none() && self.given.is_empty() {
-            return Err("the atlas does not say where its photographs are".to_owned());
-        }
-        for folder in self.given.iter().chain(recorded) {
-            match images::decode::load(&folder.join(path)) {
-                Ok(image) if self.mirrored.get(usize::from(source)) == Some(&true) => {
-                    return Ok(imageops::flip_horizontal(&image));
-                }
-                Ok(image) => return Ok(image),
-                Err(DecodeError::Io(_)) => {}
-                Err(error) => return Err(format!("{path}: {error}")),
-            }
-        }
-        let looked = recorded.or(self.given.first());
-        let looked = looked.map(|folder| folder.display().to_string());
-        Err(format!("{path} is not in {}", looked.unwrap_or_default()))
-    }
-}
-
-/// A scene of the synthetic world from its name, `scene:SEED:NUMBER`.
-fn scene(path: &str) -> Option<RgbImage> {
-    let (seed, number) = path.strip_prefix("scene:")?.split_once(':')?;
-    let world = images::world::World::new(seed.parse().ok()?);
-    let number: usize = number.parse().ok()?;
-    images::scenes::Scenes::new(world, number + 1)
-        .load(number)
-        .ok()
 }
 
 impl Photographs for Album {
     fn atlas(&mut self, atlas: &Atlas) {
         let paths = atlas.images.path.iter().cloned();
-        let folder = |source: &crate::atlas::Source| source.path.as_ref().map(PathBuf::from);
         self.paths = paths.zip(atlas.images.source.iter().copied()).collect();
-        self.folders = atlas.recipe.sources.iter().map(folder).collect();
-        self.mirrored = (atlas.recipe.sources.iter())
-            .map(|source| source.mirrored)
-            .collect();
+        self.shelf.set_sources(&atlas.recipe.sources);
         let recipe = &atlas.recipe;
         self.window = (recipe.input.as_ref())
             .map_or_else(|| (self.window_of)(&recipe.network), Window::of_input);
@@ -339,7 +292,7 @@ impl Photographs for Album {
                 folder.display()
             ));
         }
-        self.given.insert(0, folder.to_owned());
+        self.shelf.give(folder);
         self.recent.clear();
         Ok(format!(
             "photographs: {found} of {n} looked for are in {}",

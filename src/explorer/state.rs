@@ -16,7 +16,6 @@ use super::neighbours::Units;
 use super::panes::{Panes, Wanted};
 use super::photographs::{CropRequest, Exemplar, Gallery};
 use super::pictures::TileKeys;
-use super::search::Purpose;
 use super::session::Session;
 use super::suspects::Board;
 use super::worker::Located;
@@ -283,13 +282,12 @@ impl State {
         let level = self.level()?;
         let intensity = self.display.intensity;
         if let Some(focus) = self.shown_focus() {
-            let plain = matches!(
-                self.arrangement.as_ref().map(|a| a.kind),
-                Some(Kind::Compare(..))
-            ) && !matches!(self.overlay, Some(Overlay::Search(_)));
-            // In a comparison the place says it, in the class view the size; colours would only hide the icons.
-            let plain =
-                plain || (self.class_view.is_some() && focus.colouring == Colouring::Supports);
+            let compared = self.arrangement.as_ref().map(|a| a.kind);
+            // In a comparison the place says it, in the class view the size; colours would only hide the icons. While
+            // another class is looked for, they are all that shows it.
+            let plain = matches!(compared, Some(Kind::Compare(..)))
+                || (self.class_view.is_some() && focus.colouring == Colouring::Supports);
+            let plain = plain && !matches!(self.overlay, Some(Overlay::Search(_)));
             return (!plain).then(|| Tinting::Class(Influence::new(level, focus, intensity)));
         }
         let column = self.column.as_ref()?;
@@ -411,9 +409,7 @@ impl State {
             .focus
             .map_or(Colouring::Supports, |focus| focus.colouring);
         match &self.overlay {
-            Some(Overlay::Search(search)) if search.purpose == Purpose::Focus => {
-                search.class().map(|class| Focus { class, colouring })
-            }
+            Some(Overlay::Search(search)) => search.class().map(|class| Focus { class, colouring }),
             _ => self.focus,
         }
     }

@@ -172,11 +172,8 @@ impl BackEnd for Painter {
         pictures: &Pictures<'_>,
         upload_budget: usize,
     ) -> Frame {
-        self.store.begin_frame();
         let mut body = Vec::new();
-        let keys: Vec<PictureKey> = placements.iter().map(|p| p.picture).collect();
-        let kept = keys.iter().copied().collect();
-        let uploads = (self.store).upload(&mut body, &keys, &kept, pictures, upload_budget);
+        let uploads = (self.store).begin_frame(&mut body, placements, pictures, upload_budget);
         self.forget_freed(&uploads.freed);
         self.place(&mut body, placements);
         if !body.is_empty() {
@@ -213,8 +210,7 @@ impl BackEnd for Painter {
         pictures: &Pictures<'_>,
         budget: usize,
     ) -> bool {
-        let kept = self.store.shown_now().chain(keys.iter().copied()).collect();
-        let uploads = self.store.upload(out, keys, &kept, pictures, budget);
+        let uploads = self.store.prefetch(out, keys, pictures, budget);
         self.forget_freed(&uploads.freed);
         uploads.pending
     }

@@ -27,6 +27,8 @@ pub struct Page {
     pub sprites: Vec<Placement>,
     /// The veils that may lie over the icons; empty where icons are bare.
     pub veils: Vec<Veil>,
+    /// Of colours of its own and half transparent in places, where it shows something else than icons.
+    pub true_colour: bool,
 }
 
 /// A colour that lies over icons, which need colours of their own then.
@@ -144,6 +146,14 @@ impl Maker {
         for sprite in order {
             self.draw(&mut sheet, page, sprite, pictures)?;
         }
+        if page.true_colour {
+            return Some(Picture {
+                key,
+                png: encoded_rgba((width, height), sheet.as_flattened()),
+                width,
+                height,
+            });
+        }
         let palette = self.palette(&page.veils);
         // Index 0 is transparent; colours are numbered in the order of their appearance.
         let mut numbers = [0u8; 256];
@@ -246,6 +256,19 @@ fn mixed(from: [u8; 3], to: [u8; 3], share: f32) -> [u8; 3] {
         let (from, to) = (f32::from(from[c]), f32::from(to[c]));
         (from + (to - from) * share).round() as u8
     })
+}
+
+fn encoded_rgba((width, height): (u32, u32), rgba: &[u8]) -> Arc<[u8]> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Balanced);
+    let written = encoder
+        .write_header()
+        .and_then(|mut writer| writer.write_image_data(rgba));
+    debug_assert!(written.is_ok(), "a vector takes all bytes and sizes agree");
+    bytes.into()
 }
 
 fn encoded((width, height): (u32, u32), colours: &[[u8; 3]], indices: &[u8]) -> Arc<[u8]> {

@@ -188,13 +188,10 @@ impl BackEnd for Painter {
         pictures: &Pictures<'_>,
         upload_budget: usize,
     ) -> Frame {
-        self.store.begin_frame();
-        let mut order: Vec<&Placement> = placements.iter().collect();
-        let keys: Vec<PictureKey> = order.iter().map(|p| p.picture).collect();
-        let kept = keys.iter().copied().collect();
         let mut body = Vec::new();
-        let uploads = (self.store).upload(&mut body, &keys, &kept, pictures, upload_budget);
+        let uploads = (self.store).begin_frame(&mut body, placements, pictures, upload_budget);
         self.forget_freed(&uploads.freed);
+        let mut order: Vec<&Placement> = placements.iter().collect();
         order.sort_by_key(|p| p.z);
         let mut cells: BTreeMap<(u16, u16), Placeholder> = BTreeMap::new();
         for placement in order {
@@ -245,9 +242,8 @@ impl BackEnd for Painter {
         pictures: &Pictures<'_>,
         budget: usize,
     ) -> bool {
-        let kept = self.store.shown_now().chain(keys.iter().copied()).collect();
         let mut body = Vec::new();
-        let uploads = self.store.upload(&mut body, keys, &kept, pictures, budget);
+        let uploads = self.store.prefetch(&mut body, keys, pictures, budget);
         self.forget_freed(&uploads.freed);
         self.send(out, &body);
         uploads.pending

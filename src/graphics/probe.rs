@@ -12,11 +12,13 @@
 //! tmux answers for itself, so when it does, the terminal around it is asked through it, in a second write.
 
 mod ask;
+mod background;
 mod decide;
 mod late;
 mod replies;
 
 pub use ask::{Asked, Error, Patience, ask, probe};
+pub use background::Background;
 pub use decide::{Choice, Hints, decide};
 pub use late::Late;
 pub use replies::{Graphics, Replies, parse};
@@ -40,7 +42,7 @@ pub struct Capabilities {
     pub multiplexer: Option<String>,
     /// Synchronized updates (mode 2026).
     pub synchronized: bool,
-    /// Background colour, sRGB, if it was told.
+    /// Background colour, sRGB, if anybody told it.
     pub background: Option<[u8; 3]>,
     /// Pictures have to be wrapped for tmux to let them through.
     pub passthrough: bool,

@@ -329,7 +329,8 @@ fn the_palette_does_what_is_chosen() {
 #[test]
 fn other_keys_are_heard_shown_and_offered() {
     let mut state = opened(160, 80, Protocol::Kitty);
-    let map = keymap::parse("[keys]\nzoom-in = 'Space'\nhelp = ['C-g']\nquit = 'Z'\n").unwrap();
+    let written = "[keys]\nzoom-in = 'Space'\nhelp = ['C-g']\nquit = 'Z'\n";
+    let map = keymap::parse(written, &[]).unwrap();
     state.keymap = std::sync::Arc::new(map);
     let before = state.zoom;
     press(&mut state, "+");

@@ -162,6 +162,42 @@ fn a_comparison_keeps_the_cursor_on_its_cell() {
     assert!(state.notice.as_ref().unwrap().contains("choose a class"));
 }
 
+/// While the second class is looked for, the map and the pane show the one under the bar, as in the first search; in
+/// the class view and over a comparison as well.
+#[test]
+fn a_class_to_compare_with_is_seen_before_it_is_taken() {
+    for before in ["", "v", "xtench<Enter>"] {
+        let mut state = opened(160, 45, Protocol::Kitty);
+        press(&mut state, "/fireboat<Enter>");
+        press(&mut state, before);
+        let first = state.focus.unwrap().class;
+        // Over a comparison x goes back to the map.
+        let keys = if before.starts_with('x') { "/" } else { "x" };
+        press(&mut state, keys);
+        press(&mut state, "baseball");
+        let shown = state.shown_focus().unwrap().class;
+        assert_ne!(shown, first, "{before}");
+        let level = state.level().unwrap();
+        let strongest = state.shown_cell().unwrap();
+        let tinting = state.tinting().expect("the map is coloured");
+        assert_eq!(tinting.shade(strongest), Shade::Faded(0), "{before}");
+        let most = (0..level.cells.len())
+            .max_by(|&a, &b| {
+                level
+                    .attribution(a, first)
+                    .total_cmp(&level.attribution(b, first))
+            })
+            .unwrap();
+        assert_ne!(
+            tinting.shade(most),
+            Shade::Faded(0),
+            "{before}: the first class's cell"
+        );
+        press(&mut state, "<Esc>");
+        assert_eq!(state.focus.map(|focus| focus.class), Some(first));
+    }
+}
+
 #[test]
 fn a_class_is_not_compared_with_itself() {
     let mut state = opened(100, 30, Protocol::Kitty);

@@ -219,6 +219,30 @@ fn a_person_decides_over_all_of_it() {
     assert!(error.contains("halfblock"), "{error}");
 }
 
+/// A word of the person's counts more than the terminal's, and that more than a variable.
+#[test]
+fn the_background_comes_from_whoever_knows_it_best() {
+    let told = b"\x1b]11;rgb:fdfd/f6f6/e3e3\x1b\\\x1b[?62c";
+    let silent = b"\x1b[?62c";
+    let says = |wanted: Option<&str>, variable: Option<[u8; 3]>, replies: &[u8]| {
+        let hints = Hints {
+            wanted: wanted.map(|word| word.parse().unwrap()),
+            background: variable,
+            ..hints()
+        };
+        decide(&parse(replies), &hints, Choice::Auto).background
+    };
+    assert_eq!(says(None, None, silent), None);
+    assert_eq!(says(None, Some([229; 3]), silent), Some([229; 3]));
+    assert_eq!(says(None, Some([229; 3]), told), Some([253, 246, 227]));
+    assert_eq!(says(Some("dark"), Some([229; 3]), told), Some([0; 3]));
+    let read = |value: &'static str| {
+        Hints::from_env(&move |name| (name == "COLORFGBG").then(|| value.to_owned())).background
+    };
+    assert_eq!(read("0;15"), Some([255; 3]));
+    assert_eq!(read("nonsense"), None);
+}
+
 #[test]
 fn environment_is_read_through_the_lookup() {
     let read = |pairs: &'static [(&str, &str)]| {

@@ -12,10 +12,9 @@ mod stream;
 
 pub(crate) use answers::Personality;
 pub(crate) use line::Line;
+use picture::Shown as Pictures;
 #[allow(unused_imports, reason = "tests and benchmarks each use a part")]
-pub(crate) use picture::Shown as Pictures;
-#[allow(unused_imports, reason = "tests and benchmarks each use a part")]
-pub(crate) use stream::{Piece, pieces, split};
+pub(crate) use stream::{Piece, outside, pieces, split};
 
 use line::Way;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -38,6 +37,10 @@ pub(crate) struct Shown {
 
 struct State {
     screen: vt100::Parser,
+    /// What is seen, as another terminal understands the same bytes; fed only when somebody looks.
+    seen_by: Pictures,
+    /// Bytes that it was fed.
+    fed: usize,
     raw: Vec<u8>,
     /// Up to here queries have been answered.
     answered: usize,
@@ -48,6 +51,14 @@ struct State {
 }
 
 impl State {
+    /// What is seen now.
+    fn look(&mut self) -> &mut Pictures {
+        let (n, bytes) = outside(&self.raw[self.fed..]);
+        self.seen_by.feed(&bytes);
+        self.fed += n;
+        &mut self.seen_by
+    }
+
     /// Takes what arrived; returns replies.
     fn take(&mut self, bytes: &[u8], personality: Personality) -> Vec<u8> {
         const ENDS: [&[u8]; 2] = [b"\x1b[?2026l", b"\x1b[5n"];
@@ -189,6 +200,8 @@ impl Terminal {
         let screen = vt100::Parser::new(size_of(rows), size_of(columns), 0);
         let state = Arc::new(Mutex::new(State {
             screen,
+            seen_by: Pictures::new((columns, rows)),
+            fed: 0,
             raw: Vec::new(),
             answered: 0,
             seen: 0,
@@ -236,21 +249,22 @@ impl Terminal {
         self.state.lock().unwrap().screen.screen().contents()
     }
 
-    /// The pixels on the screen.
+    /// The pixels on the screen of a terminal with that background: opaque where pictures lie, transparent elsewhere.
     #[allow(dead_code, reason = "for tests of pictures")]
-    pub(crate) fn picture(&self) -> image::RgbImage {
-        self.picture_on([0; 3])
+    pub(crate) fn picture_on(&self, background: [u8; 3]) -> image::RgbaImage {
+        self.state.lock().unwrap().look().pictures(background)
     }
 
-    /// The pixels on the screen of a terminal with that background.
+    /// The same of half-blocks, on black.
     #[allow(dead_code, reason = "for tests of pictures")]
-    pub(crate) fn picture_on(&self, background: [u8; 3]) -> image::RgbImage {
-        let state = self.state.lock().unwrap();
-        let screen = state.screen.screen();
-        let (rows, columns) = screen.size();
-        let mut pictures = Pictures::on(background, (columns.get(), rows.get()));
-        pictures.feed(&state.raw);
-        pictures.picture(screen)
+    pub(crate) fn half_blocks(&self) -> image::RgbaImage {
+        self.state.lock().unwrap().look().half_blocks([0; 3])
+    }
+
+    /// Most bytes of pictures that the terminal held at any time.
+    #[allow(dead_code, reason = "for tests of pictures")]
+    pub(crate) fn most_held(&self) -> usize {
+        self.state.lock().unwrap().look().most_held
     }
 
     /// True while the alternate screen is shown.
@@ -352,13 +366,12 @@ impl Terminal {
             pixel_width: columns * 8,
             pixel_height: rows * 16,
         };
+        // The terminal first: what the program answers with belongs to the new size.
+        let mut state = self.state.lock().unwrap();
+        state.look().resize((columns, rows));
+        let screen = state.screen.screen_mut();
+        screen.set_size(size_of(rows), size_of(columns));
         self.master.resize(size).unwrap();
-        self.state
-            .lock()
-            .unwrap()
-            .screen
-            .screen_mut()
-            .set_size(size_of(rows), size_of(columns));
     }
 }
 

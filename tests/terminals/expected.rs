@@ -3,7 +3,7 @@
 use atlascope::atlas::{Atlas, Level, TILE_SIZE};
 use atlascope::explorer::{Message, Screen, State, Update, keymap, update};
 use atlascope::graphics::Protocol;
-use image::{RgbImage, RgbaImage};
+use image::RgbaImage;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(super) struct Comparison {
 
 /// Compares the icons that are wholly in view with `shown`, whose upper left corner lies at the terminal's. The cell
 /// under the cursor is left out: its frame lies over it.
-pub(super) fn compare(state: &State, shown: &RgbImage) -> Comparison {
+pub(super) fn compare(state: &State, shown: &RgbaImage) -> Comparison {
     let (level, projection) = (state.level().unwrap(), state.projection().unwrap());
     let tiles = decoded(level);
     let (w, h) = state.screen.cell_pixels;
@@ -82,7 +82,8 @@ pub(super) fn compare(state: &State, shown: &RgbImage) -> Comparison {
             });
             let seen = mean(width / 2, height / 2, |i, j| {
                 let (i, j) = (i + across * width / 2, j + down * height / 2);
-                shown.get_pixel(left + i, top + j).0
+                let [r, g, b, _] = shown.get_pixel(left + i, top + j).0;
+                [r, g, b]
             });
             let off: f64 = wanted.iter().zip(seen).map(|(a, b)| (a - b).abs()).sum();
             sum += off / 3.0;

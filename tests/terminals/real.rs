@@ -85,14 +85,14 @@ impl Display {
         Running(child)
     }
 
-    fn picture(&self, file: &Path) -> image::RgbImage {
+    fn picture(&self, file: &Path) -> image::RgbaImage {
         let status = Command::new("import")
             .args(["-display", &self.name, "-window", "root"])
             .arg(file)
             .status()
             .unwrap();
         assert!(status.success());
-        image::open(file).unwrap().into_rgb8()
+        image::open(file).unwrap().into_rgba8()
     }
 }
 

@@ -1,53 +1,233 @@
 //! The decoded picture after scripted moves, also at the map's edges, for every protocol.
 
 use super::expected::{screen, state};
+use super::painted::{Found, compare, meant};
 use super::{QUIET, SIZE, explore, quit, sample, shows};
-use crate::support::terminal::{Line, Personality, Pictures, Terminal};
-use atlascope::atlas::sample::SampleSpec;
+use crate::support::terminal::{Line, Personality, Terminal};
+use atlascope::atlas::Atlas;
+use atlascope::atlas::sample::{SampleSpec, atlas};
+use atlascope::explorer::{Message, State, keymap, update};
 use atlascope::graphics::Protocol;
 use atlascope::store;
+use std::cmp::Ordering;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-/// Mean and largest difference that colours of fewer kinds, JPEG and per cents may make.
-fn follows(personality: Personality, protocol: Protocol, limits: (f64, f64)) {
+/// How far a protocol's screen may be from what is meant.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Largest difference of a channel on the map where icons are shown in their own size.
+    own: u8,
+    /// The same where they are reduced, so that their means become the palette's colours.
+    reduced: u8,
+    /// Mean difference of the map's channels at any size.
+    mean: f64,
+    /// Mean difference beside the map, where the terminal enlarges.
+    beside: f64,
+}
+
+/// A program in a terminal, and a state in which the same keys were pressed.
+struct Session {
+    terminal: Terminal,
+    atlas: Atlas,
+    state: State,
+    limits: Limits,
+    keys: String,
+}
+
+impl Session {
+    fn open(folder: &Path, personality: Personality, protocol: Protocol, limits: Limits) -> Self {
+        let path = folder.join("two.atlas");
+        let made = atlas(&SampleSpec {
+            layers: vec!["mixed4c".to_owned(), "mixed5b".to_owned()],
+            icon_size: 96,
+            ..super::spec()
+        });
+        store::write(&path, &made).unwrap();
+        Self {
+            terminal: explore(&path, personality, SIZE),
+            state: state(&made, screen(SIZE, (8, 16), protocol), ""),
+            atlas: made,
+            limits,
+            keys: String::new(),
+        }
+    }
+
+    /// Presses keys on both sides.
+    fn press(&mut self, keys: &str) {
+        self.keys.push_str(keys);
+        self.terminal.send(keys);
+        for key in keymap::script(keys) {
+            let message = keymap::message(&self.state, key);
+            update(&mut self.state, message);
+        }
+        self.agrees();
+    }
+
+    fn resize(&mut self, size: (u16, u16)) {
+        write!(self.keys, " {}x{} ", size.0, size.1).unwrap();
+        self.terminal.resize(size);
+        let smaller = Message::Resized {
+            columns: size.0,
+            rows: size.1,
+            cell_pixels: (8, 16),
+        };
+        update(&mut self.state, smaller);
+        self.agrees();
+    }
+
+    /// Waits until the terminal shows what the state means.
+    fn agrees(&self) {
+        let meant = meant(&self.state, &self.atlas);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            self.terminal.wait_quiet(QUIET);
+            let shown = self.terminal.picture_on([0; 3]);
+            assert_eq!(shown.dimensions(), meant.dimensions());
+            let found = compare(&self.state, &meant, &shown);
+            if self.within(&found) {
+                println!("{} {:?}: {found:?}", self.keys, self.state.zoom);
+                return;
+            }
+            // A busy machine may have been quiet without being done.
+            if Instant::now() > deadline {
+                let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+                let name = self.state.screen.protocol.name();
+                meant
+                    .save(folder.join(format!("{name}-meant.png")))
+                    .unwrap();
+                shown
+                    .save(folder.join(format!("{name}-shown.png")))
+                    .unwrap();
+                panic!(
+                    "{} (pictures in {}): {found:?}",
+                    self.keys,
+                    folder.display()
+                );
+            }
+        }
+    }
+
+    fn within(&self, found: &Found) -> bool {
+        let limits = self.limits;
+        let size = self.state.level().unwrap().icons.size;
+        let side = u32::from(self.state.projection().unwrap().cell_columns) * 8;
+        let worst = match side.cmp(&size) {
+            Ordering::Equal if !self.state.display.density_icons => limits.own,
+            // The terminal enlarges.
+            Ordering::Greater => u8::MAX,
+            _ => limits.reduced,
+        };
+        found.worst <= worst
+            && found.pixels > 5000
+            && found.mean <= limits.mean
+            && found.beside <= limits.beside
+            && found.astray.is_empty()
+    }
+
+    fn quit(self) {
+        quit(self.terminal);
+    }
+}
+
+/// Every kind of move: closer, across, to the edges and into the corners, there and back, to another layer, to another
+/// grid, to windows whose edges cut icons, far out again.
+fn follows(personality: Personality, protocol: Protocol, limits: Limits) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::open(folder.path(), personality, protocol, limits);
+    session.agrees();
+    for keys in [
+        "+",
+        "+",
+        "llllllllll",
+        "jjjjjjj",
+        "G",
+        "g",
+        "$",
+        "0",
+        "GkkhJK",
+        "]",
+        "hhhjj",
+        "[",
+        "z",
+        "Zll",
+    ] {
+        session.press(keys);
+    }
+    for size in [(147, 38), (61, 17), (23, 9), SIZE] {
+        session.resize(size);
+        session.press("lj");
+        session.press("hk");
+    }
+    for keys in ["+", "G", "--", "i", "o", "om", "d", "jl", "di", "f"] {
+        session.press(keys);
+    }
+    session.quit();
+}
+
+#[test]
+fn kitty_shows_the_map() {
+    let limits = Limits {
+        own: 0,
+        reduced: 32,
+        mean: 4.5,
+        beside: 10.0,
+    };
+    follows(Personality::Kitty, Protocol::Kitty, limits);
+}
+
+#[test]
+fn placeholders_show_the_map() {
+    let limits = Limits {
+        own: 0,
+        reduced: 32,
+        mean: 4.5,
+        beside: 10.0,
+    };
+    follows(Personality::Tmux, Protocol::Placeholders, limits);
+}
+
+#[test]
+fn sixel_shows_the_map() {
+    let limits = Limits {
+        // Colours are given in per cent.
+        own: 1,
+        reduced: 32,
+        mean: 4.5,
+        beside: 10.0,
+    };
+    follows(Personality::Xterm, Protocol::Sixel, limits);
+}
+
+#[test]
+fn inline_pictures_show_the_map() {
+    let limits = Limits {
+        // JPEG of quality 80, on icons that are half noise and at the edges of a flag.
+        own: 80,
+        reduced: 80,
+        mean: 7.5,
+        beside: 10.0,
+    };
+    follows(Personality::Iterm, Protocol::Iterm, limits);
+}
+
+#[test]
+fn half_blocks_show_the_map() {
     let folder = tempfile::tempdir().unwrap();
     let (atlas, path) = sample(folder.path());
-    let terminal = explore(&path, personality, SIZE);
+    let terminal = explore(&path, Personality::Plain, SIZE);
     let mut keys = String::new();
     // Whole icons; closer; to the right, down, into both corners, and far out again.
     for step in ["i++", "llllllllll", "jjjjjjj", "G", "g", "hk", "-lj"] {
         keys.push_str(step);
         terminal.send(step);
+        let protocol = Protocol::HalfBlock { true_colour: false };
         let state = state(&atlas, screen(SIZE, (8, 16), protocol), &keys);
-        shows(&terminal, &state, limits, &keys);
+        // 256 colours.
+        shows(&terminal, &state, (16.0, 48.0), &keys);
     }
     quit(terminal);
-}
-
-#[test]
-fn kitty_shows_the_map() {
-    follows(Personality::Kitty, Protocol::Kitty, (5.0, 16.0));
-}
-
-#[test]
-fn placeholders_show_the_map() {
-    follows(Personality::Tmux, Protocol::Placeholders, (5.0, 16.0));
-}
-
-#[test]
-fn sixel_shows_the_map() {
-    follows(Personality::Xterm, Protocol::Sixel, (5.0, 16.0));
-}
-
-#[test]
-fn inline_pictures_show_the_map() {
-    follows(Personality::Iterm, Protocol::Iterm, (5.0, 16.0));
-}
-
-#[test]
-fn half_blocks_show_the_map() {
-    // 256 colours.
-    let protocol = Protocol::HalfBlock { true_colour: false };
-    follows(Personality::Plain, protocol, (16.0, 48.0));
 }
 
 /// Nobody told us the terminal's background: it is seen where there is no icon all the same.
@@ -55,7 +235,7 @@ fn half_blocks_show_the_map() {
 fn squares_without_icon_are_left_to_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sparse.atlas");
-    let made = atlascope::atlas::sample::atlas(&SampleSpec {
+    let made = atlas(&SampleSpec {
         n_samples: 700,
         ..super::spec()
     });
@@ -79,13 +259,52 @@ fn squares_without_icon_are_left_to_the_terminal() {
             for at in 0..u32::from(width) * u32::from(height) {
                 let (dx, dy) = (at % u32::from(width), at / u32::from(width));
                 let pixel = picture.get_pixel(x as u32 * 8 + dx, y as u32 * 16 + dy);
-                assert_eq!(pixel.0, [255; 3], "{keys}: row {row}, column {col}");
+                assert_eq!(
+                    pixel.0,
+                    [255, 255, 255, 0],
+                    "{keys}: row {row}, column {col}"
+                );
             }
             n += 1;
         }
         assert!(n >= 5, "{n} empty squares in view after {keys}");
     }
     quit(terminal);
+}
+
+/// What covers a square in part is mixed with the background, of which such a terminal says nothing: a person or a
+/// variable does.
+#[test]
+fn a_background_that_is_not_told_can_be_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (atlas, path) = sample(folder.path());
+    let path = path.to_str().unwrap();
+    let said = ["explore", "--no-session", "--background", "light", path];
+    let variable: &[(&str, &str)] = &[("COLORFGBG", "0;15")];
+    for (args, env) in [
+        (&said[..], &[][..]),
+        (&["explore", "--no-session", path], variable),
+    ] {
+        let terminal = Terminal::start_with(args, env, Personality::Mlterm, SIZE);
+        terminal.wait_for("status line", 30, |screen| screen.contains("? help"));
+        // A third of the colours of a class fades away.
+        terminal.send("d/fire\r");
+        let mut screen = screen(SIZE, (8, 16), Protocol::Sixel);
+        screen.background = [255; 3];
+        let state = state(&atlas, screen, "d/fire<Enter>");
+        let meant = meant(&state, &atlas);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            terminal.wait_quiet(QUIET);
+            let shown = terminal.picture_on([255; 3]);
+            let found = compare(&state, &meant, &shown);
+            if found.pixels > 10_000 && found.mean < 4.0 && found.astray.is_empty() {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{found:?}");
+        }
+        quit(terminal);
+    }
 }
 
 /// Pictures come while somebody types: the cursor stays where the text goes.
@@ -143,9 +362,8 @@ fn what_a_terminal_holds_is_bounded_and_freed_in_the_end() {
         terminal.send(keys);
         terminal.wait_quiet(QUIET);
     }
-    let mut pictures = Pictures::new(SIZE);
-    pictures.feed(&terminal.raw());
-    assert!(pictures.most_held > 1 << 20 && pictures.most_held < 200 << 20);
+    let held = terminal.most_held();
+    assert!(held > 1 << 20 && held < 200 << 20, "{held}");
     terminal.send("q");
     terminal.wait_exit(20);
     let raw = terminal.raw();
@@ -174,12 +392,12 @@ fn a_resize_sends_no_picture_again() {
         shows(&terminal, &state, (5.0, 16.0), "before");
         let before = terminal.last().1;
         terminal.resize((SIZE.0, SIZE.1 - 4));
-        let smaller = atlascope::explorer::Message::Resized {
+        let smaller = Message::Resized {
             columns: SIZE.0,
             rows: SIZE.1 - 4,
             cell_pixels: (8, 16),
         };
-        atlascope::explorer::update(&mut state, smaller);
+        update(&mut state, smaller);
         shows(&terminal, &state, (5.0, 255.0), "after");
         let sent = terminal.raw()[before..].to_vec();
         let uploads = sent.windows(4).filter(|bytes| bytes == b"a=t,").count();

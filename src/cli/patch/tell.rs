@@ -157,7 +157,7 @@ pub(super) fn picture(
     if !std::io::stdout().is_terminal() {
         return Ok(());
     }
-    let capabilities = match explore::probe(protocol, false) {
+    let capabilities = match explore::probe(protocol, None, false) {
         Ok(capabilities) => capabilities,
         Err(error) => {
             output::error_line("note", &format!("no picture: {error}"));

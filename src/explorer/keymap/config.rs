@@ -1,6 +1,8 @@
 //! Other keys from a configuration file, and what is wrong with a bad one.
 //!
 //! ```toml
+//! background = "light"         # where the terminal does not tell; read elsewhere, above [keys]
+//!
 //! [keys]
 //! zoom-in = ["+", "PageUp"]
 //! quit = "Q"
@@ -26,11 +28,11 @@ pub struct BadConfig {
 }
 
 /// Reads a configuration. An action's keys replace those of the table; a key that another action has is taken from
-/// it, unless the file gives it to both.
+/// it, unless the file gives it to both. What is called as one of `others` is left to whoever reads those.
 ///
 /// # Errors
 /// Text that is no TOML, unknown sections, actions and keys, and keys that are given twice.
-pub fn parse(text: &str) -> Result<Keymap, BadConfig> {
+pub fn parse(text: &str, others: &[&str]) -> Result<Keymap, BadConfig> {
     let at = |span: Range<usize>| 1 + text[..span.start.min(text.len())].matches('\n').count();
     let bad = |span: Range<usize>, what: String, hint: Option<String>| BadConfig {
         line: at(span),
@@ -48,13 +50,16 @@ pub fn parse(text: &str) -> Result<Keymap, BadConfig> {
     let mut given: Vec<(usize, String)> = Vec::new();
     for (section, content) in table.get_ref() {
         let name = section.get_ref().as_ref();
+        if others.contains(&name) {
+            continue;
+        }
         if name != "keys" {
             let what = format!("no section {name:?}");
-            return Err(bad(
-                section.span(),
-                what,
-                Some("there is [keys]".to_owned()),
-            ));
+            let all: Vec<&str> = std::iter::once("[keys]")
+                .chain(others.iter().copied())
+                .collect();
+            let hint = format!("there are {}", all.join(", "));
+            return Err(bad(section.span(), what, Some(hint)));
         }
         let DeValue::Table(actions) = content.get_ref() else {
             let hint = "write [keys] and the actions below it".to_owned();
@@ -68,7 +73,11 @@ pub fn parse(text: &str) -> Result<Keymap, BadConfig> {
             let name = action.get_ref().as_ref();
             let Some(idx) = KEYS.iter().position(|b| b.name == name) else {
                 let what = format!("no action is called {name:?}");
-                let hint = format!("the nearest name is {:?}", nearest(name));
+                let hint = if others.contains(&name) {
+                    format!("{name} stands above [keys]")
+                } else {
+                    format!("the nearest name is {:?}", nearest(name))
+                };
                 return Err(bad(action.span(), what, Some(hint)));
             };
             let written = keys_of(keys.get_ref()).ok_or_else(|| {
@@ -164,8 +173,11 @@ mod tests {
 
     #[test]
     fn keys_are_replaced_and_taken_from_others() {
-        let map =
-            parse("[keys]\nzoom-in = [\"x\", \"PageUp\"]\nquit = 'Q'\nsuspend = []\n").unwrap();
+        let map = parse(
+            "[keys]\nzoom-in = [\"x\", \"PageUp\"]\nquit = 'Q'\nsuspend = []\n",
+            &[],
+        )
+        .unwrap();
         assert_eq!(map.keys_of(Action::ZoomIn), ["x", "PageUp"]);
         assert_eq!(map.keys_of(Action::Quit), ["Q"]);
         assert!(map.keys_of(Action::Suspend).is_empty());
@@ -180,14 +192,14 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_the_table() {
-        assert_eq!(parse("").unwrap(), Keymap::default());
-        assert_eq!(parse("[keys]\n").unwrap(), Keymap::default());
+        assert_eq!(parse("", &[]).unwrap(), Keymap::default());
+        assert_eq!(parse("[keys]\n", &[]).unwrap(), Keymap::default());
     }
 
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
         let said = |text: &str| {
-            let error = parse(text).unwrap_err();
+            let error = parse(text, &[]).unwrap_err();
             (
                 error.line,
                 format!("{error}; {}", error.hint.clone().unwrap_or_default()),

@@ -55,7 +55,8 @@ pub(super) fn gathered(
     list
 }
 
-/// One picture of several, in no more pixels than they have or the screen shows, as large as they reach or as said.
+/// One picture of several, in no more pixels than they have or the screen shows, as large as they reach or as said. Its
+/// characters have the screen's shape: terminals that place pictures by characters keep the shape of a picture.
 fn sheet(
     state: &State,
     group: &[Placement],
@@ -65,12 +66,13 @@ fn sheet(
     let first = group.first()?;
     let target = target.map_or_else(|| around(group), Some)?;
     let (w, h) = pixels_per_cell(state);
-    let most = |pixels: u32, part: &dyn Fn(&Placement) -> u32| {
-        let most = group.iter().map(part).max().unwrap_or(1);
-        most.clamp(1, pixels) as u16
+    let wanted = |p: &Placement| {
+        let across = p.source.width.div_ceil(u32::from(p.target.columns.max(1)));
+        let down = p.source.height.div_ceil(u32::from(p.target.rows.max(1)));
+        across.max((down * w).div_ceil(h))
     };
-    let across = |p: &Placement| p.source.width.div_ceil(u32::from(p.target.columns.max(1)));
-    let down = |p: &Placement| p.source.height.div_ceil(u32::from(p.target.rows.max(1)));
+    let across = group.iter().map(wanted).max().unwrap_or(1).clamp(1, w);
+    let down = ((across * h + w / 2) / w).max(1);
     let sprites = group.iter().map(|&placement| Placement {
         // What the page is called must not depend on where it lies.
         id: 0,
@@ -85,9 +87,10 @@ fn sheet(
     let page = Page {
         columns: target.columns,
         rows: target.rows,
-        cell_pixels: (most(w, &across), most(h, &down)),
+        cell_pixels: (across as u16, down as u16),
         sprites: sprites.collect(),
         veils: Vec::new(),
+        true_colour: group.iter().any(|p| !pictures::is_tile(p.picture)),
     };
     let (width, height) = page.pixels();
     let picture = name(&page);

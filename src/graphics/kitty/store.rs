@@ -1,7 +1,7 @@
 //! What the terminal holds for us, and the account of it.
 
 use super::wire;
-use crate::graphics::{PictureKey, Pictures};
+use crate::graphics::{PictureKey, Pictures, Placement};
 use std::collections::{HashMap, HashSet};
 
 /// Longest side that kitty accepts.
@@ -84,8 +84,30 @@ impl Store {
         self.decoded
     }
 
-    pub(in crate::graphics) fn begin_frame(&mut self) {
+    /// Begins a frame: sends what is missing of its pictures, in order, until the budget is spent.
+    pub(in crate::graphics) fn begin_frame(
+        &mut self,
+        out: &mut Vec<u8>,
+        placements: &[Placement],
+        pictures: &Pictures<'_>,
+        budget: usize,
+    ) -> Uploads {
         self.frame += 1;
+        let keys: Vec<PictureKey> = placements.iter().map(|p| p.picture).collect();
+        let kept = keys.iter().copied().collect();
+        self.upload(out, &keys, &kept, pictures, budget)
+    }
+
+    /// Sends pictures that may be needed soon, without giving up any that is shown.
+    pub(in crate::graphics) fn prefetch(
+        &mut self,
+        out: &mut Vec<u8>,
+        keys: &[PictureKey],
+        pictures: &Pictures<'_>,
+        budget: usize,
+    ) -> Uploads {
+        let kept = self.shown_now().chain(keys.iter().copied()).collect();
+        self.upload(out, keys, &kept, pictures, budget)
     }
 
     /// The picture, which counts as shown in this frame.
@@ -100,7 +122,7 @@ impl Store {
     }
 
     /// The pictures that were shown or sent in this frame.
-    pub(in crate::graphics) fn shown_now(&self) -> impl Iterator<Item = PictureKey> {
+    fn shown_now(&self) -> impl Iterator<Item = PictureKey> {
         let now = self.frame;
         let of_now = self
             .held
@@ -126,7 +148,7 @@ impl Store {
 
     /// Sends what is missing of `keys`, in order, until the budget is spent; pictures of `kept` are not given up
     /// for it.
-    pub(in crate::graphics) fn upload(
+    fn upload(
         &mut self,
         out: &mut Vec<u8>,
         keys: &[PictureKey],

@@ -1,6 +1,7 @@
 //! From answers to a decision. Pure, so that every terminal is a line in a table of tests.
 
-use super::{Capabilities, Graphics, Replies, SixelLimits};
+use super::background::from_colorfgbg;
+use super::{Background, Capabilities, Graphics, Replies, SixelLimits};
 use crate::graphics::Protocol;
 use std::str::FromStr;
 
@@ -23,6 +24,10 @@ pub struct Hints {
     pub grid: (u16, u16),
     /// Pixels of the window, as the kernel was told; 0 when unknown.
     pub pixels: (u16, u16),
+    /// The background that `COLORFGBG` speaks of.
+    pub background: Option<[u8; 3]>,
+    /// The background as the person says, which no answer contradicts.
+    pub wanted: Option<Background>,
 }
 
 impl Hints {
@@ -42,6 +47,7 @@ impl Hints {
                 .into_iter()
                 .any(|name| set(name).is_some()),
             multiplexer,
+            background: set("COLORFGBG").as_deref().and_then(from_colorfgbg),
             ..Self::default()
         }
     }
@@ -166,7 +172,11 @@ pub fn decide(replies: &Replies, hints: &Hints, choice: Choice) -> Capabilities 
             .as_ref()
             .and_then(|outer| outer.version.clone()),
         synchronized: replies.synchronized.unwrap_or(false),
-        background: replies.background,
+        background: hints
+            .wanted
+            .map(|Background(colour)| colour)
+            .or(replies.background)
+            .or(hints.background),
         sixel: SixelLimits {
             registers: replies
                 .registers

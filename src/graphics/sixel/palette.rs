@@ -12,10 +12,15 @@ pub struct Palette {
     colours: Vec<[u8; 3]>,
     /// For every colour in [`BITS`] bits per channel the index of the nearest entry, once it was asked for.
     nearest: Vec<Cell<u16>>,
+    /// Entries that are not the nearest to the middle of their own place in that table, by place: a colour of the
+    /// atlas has to stay what it is.
+    hidden: Vec<(u16, u8)>,
 }
 
 /// Not asked for yet.
 const UNKNOWN: u16 = u16::MAX;
+/// Beside the index: there are hidden entries in this place.
+const CROWDED: u16 = 1 << 8;
 
 /// The 216 colours of the cube and greys between them.
 pub(super) fn web() -> Vec<[u8; 3]> {
@@ -39,10 +44,22 @@ impl Palette {
                 None => all.push((colour, 1)),
             }
         }
-        let kept = reduced(all, most);
+        let colours = reduced(all, most);
+        let nearest_to = vec![Cell::new(UNKNOWN); 1 << (3 * BITS)];
+        let mut hidden = Vec::new();
+        for (idx, &colour) in colours.iter().enumerate() {
+            let at = place(colour);
+            let first = nearest(&colours, at);
+            if usize::from(first) != idx {
+                hidden.push((at as u16, idx as u8));
+                nearest_to[at].set(CROWDED | u16::from(first));
+            }
+        }
+        hidden.sort_unstable();
         Self {
-            colours: kept,
-            nearest: vec![Cell::new(UNKNOWN); 1 << (3 * BITS)],
+            colours,
+            nearest: nearest_to,
+            hidden,
         }
     }
 
@@ -51,15 +68,24 @@ impl Palette {
         &self.colours
     }
 
-    /// The index of (nearly) the nearest colour.
-    pub fn index(&self, [r, g, b]: [u8; 3]) -> u8 {
-        let cut = |v: u8| usize::from(v >> (8 - BITS));
-        let at = (cut(r) << (2 * BITS)) | (cut(g) << BITS) | cut(b);
+    /// The index of (nearly) the nearest colour; a colour of the palette has its own.
+    pub fn index(&self, rgb: [u8; 3]) -> u8 {
+        let at = place(rgb);
         let entry = &self.nearest[at];
         if entry.get() == UNKNOWN {
             entry.set(u16::from(nearest(&self.colours, at)));
         }
-        entry.get() as u8
+        if entry.get() & CROWDED == 0 {
+            return entry.get() as u8;
+        }
+        let first = entry.get() as u8;
+        let start = (self.hidden).partition_point(|&(place, _)| usize::from(place) < at);
+        let others = self.hidden[start..].iter();
+        let others = others.take_while(|&&(place, _)| usize::from(place) == at);
+        std::iter::once(first)
+            .chain(others.map(|&(_, idx)| idx))
+            .min_by_key(|&idx| distance(rgb, self.colours[usize::from(idx)]))
+            .unwrap_or(first)
     }
 
     /// The index of every pixel.
@@ -98,6 +124,12 @@ impl Palette {
         }
         indices
     }
+}
+
+/// Where a colour stands in the table.
+fn place([r, g, b]: [u8; 3]) -> usize {
+    let cut = |v: u8| usize::from(v >> (8 - BITS));
+    (cut(r) << (2 * BITS)) | (cut(g) << BITS) | cut(b)
 }
 
 fn distance(a: [u8; 3], b: [u8; 3]) -> u32 {
@@ -182,11 +214,14 @@ mod tests {
 
     #[test]
     fn an_entry_is_its_own_nearest() {
-        let colours = web();
-        let palette = Palette::new(&colours[..216], 256);
-        for &rgb in &colours[..216] {
-            let found = palette.colours()[usize::from(palette.index(rgb))];
-            assert_eq!(found, rgb);
+        // Far from each other, and so near that many share a place of the table.
+        let near = (0..250).map(|i| [100 + i % 5, 100 + i / 5 % 5, 100 + i / 25]);
+        for colours in [web()[..216].to_vec(), near.collect()] {
+            let palette = Palette::new(&colours, 256);
+            for &rgb in &colours {
+                let found = palette.colours()[usize::from(palette.index(rgb))];
+                assert_eq!(found, rgb);
+            }
         }
     }
 

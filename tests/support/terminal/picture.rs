@@ -1,299 +1,287 @@
-//! What a terminal would show: the stream's pictures, decoded and laid where they belong.
+//! What a terminal shows, pixel by pixel, as the core of the Rio terminal (`rio-vt`) understands the stream.
+//!
+//! It is nobody's relative here: its parsers of kitty's commands, placeholders, sixel and OSC 1337, what it deletes,
+//! clips and writes text over, and where it says pictures lie, share nothing with what is tested. Ours is only the
+//! last step, from its quads to pixels, which it leaves to a graphics card: nearest pixels, no smoothing, so that a
+//! picture that is shown in its own size must be there exactly.
+//!
+//! Not judged here: how a terminal smooths what it enlarges (kitty's own window does, in the tests with real
+//! programs), and what is on the screen in the middle of a synchronized update (it is looked at between frames).
 
-use super::{Piece, pieces};
-use atlascope::graphics::placeholder::{CHARACTER, number};
-use base64::Engine as _;
-use image::{GenericImageView as _, Rgb, RgbImage, Rgba, RgbaImage, imageops};
-use std::collections::{BTreeMap, HashMap};
+use image::{Rgba, RgbaImage};
+use rio_vt::ansi::CursorShape;
+use rio_vt::ansi::graphics::{
+    KittyOverlayGeometry, OverlayViewport, atlas_overlay_geometry, kitty_overlay_geometry,
+};
+use rio_vt::ansi::kitty_virtual::{
+    IncompletePlacement, PlaceholderRun, compute_run_geometry, resolve_virtual_placement,
+};
+use rio_vt::config::colors::AnsiColor;
+use rio_vt::crosswords::grid::Dimensions as _;
+use rio_vt::crosswords::pos::{Column, Line};
+use rio_vt::crosswords::style::Style;
+use rio_vt::crosswords::{Crosswords, CrosswordsSize};
+use rio_vt::event::{EventListener, RioEvent, WindowId};
+use rio_vt::performer::handler::Processor;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 /// Pixels of a character.
 const CELL: (u32, u32) = (8, 16);
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Placed {
-    /// Column and row, 0-based.
-    at: (u32, u32),
-    /// Columns and rows.
-    size: (u32, u32),
-    /// x, y, width, height in the picture's pixels.
-    source: (u32, u32, u32, u32),
-    z: i32,
+/// Pictures that were painted and stay until something is written over them (sixel, inline pictures): the terminal
+/// hands them to its window and keeps only where they lie.
+#[derive(Clone, Default)]
+struct Painted(Arc<Mutex<HashMap<u64, RgbaImage>>>);
+
+impl EventListener for Painted {
+    fn send_event(&self, event: RioEvent, _: WindowId) {
+        if let RioEvent::UpdateGraphics { queues, .. } = event {
+            let mut held = self.0.lock().unwrap();
+            for gone in queues.remove_queue {
+                held.remove(&gone);
+            }
+            for painted in &queues.pending {
+                let pixels = rgba(painted.width, painted.height, &painted.pixels);
+                held.insert((1 << 32) + painted.id.get(), pixels);
+            }
+        }
+    }
 }
 
-/// A terminal's pictures.
+/// A terminal's screen.
 pub(crate) struct Shown {
-    /// What was painted and stays until text is written over it: sixel, inline pictures.
-    canvas: RgbImage,
-    background: Rgb<u8>,
-    /// Follows the cursor.
-    text: vt100::Parser,
-    pictures: HashMap<u32, RgbaImage>,
-    /// By picture and placement number.
-    placed: BTreeMap<(u32, u32), Placed>,
-    /// Columns and rows of virtual placements.
-    divided: HashMap<u32, (u32, u32)>,
-    upload: Option<(Piece, Vec<u8>)>,
-    /// Bytes of pixels held at most at any time.
+    terminal: Crosswords<Painted>,
+    parser: Processor,
+    painted: Painted,
+    /// Bytes of kitty's pictures held at most at any time.
     pub(crate) most_held: usize,
 }
 
 impl Shown {
     /// A black screen of so many characters.
     pub(crate) fn new(size: (u16, u16)) -> Self {
-        Self::on([0; 3], size)
-    }
-
-    /// A screen of so many characters and a colour.
-    pub(crate) fn on(background: [u8; 3], (columns, rows): (u16, u16)) -> Self {
-        let (width, height) = (u32::from(columns) * CELL.0, u32::from(rows) * CELL.1);
-        let background = Rgb(background);
-        let n = |n: u16| std::num::NonZeroU16::new(n).unwrap();
+        let painted = Painted::default();
+        let shape = CursorShape::Block;
+        let window = WindowId::from(0);
         Self {
-            canvas: RgbImage::from_pixel(width, height, background),
-            background,
-            text: vt100::Parser::new(n(rows), n(columns), 0),
-            pictures: HashMap::new(),
-            placed: BTreeMap::new(),
-            divided: HashMap::new(),
-            upload: None,
+            terminal: Crosswords::new(size_of(size), shape, painted.clone(), window, 0, 0),
+            parser: Processor::default(),
+            painted,
             most_held: 0,
         }
     }
 
+    /// Another size, in characters.
+    pub(crate) fn resize(&mut self, size: (u16, u16)) {
+        self.terminal.resize(size_of(size));
+    }
+
     /// Takes what a program wrote.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        for (_, piece) in pieces(bytes) {
-            match &piece {
-                Piece::Csi(parameters, last) => self.control(parameters, *last),
-                Piece::Text(text) => self.write(text),
-                Piece::Sixel(bytes) => {
-                    let picture = icy_sixel::SixelImage::decode(bytes).unwrap();
-                    let (w, h) = (picture.width as u32, picture.height as u32);
-                    let picture = RgbaImage::from_raw(w, h, picture.pixels).unwrap();
-                    self.paint(&picture, (w, h));
-                }
-                Piece::Inline(arguments, data) => {
-                    let jpeg = base64(data);
-                    let picture = image::load_from_memory(&jpeg).unwrap().into_rgba8();
-                    let argument = |name: &str| {
-                        let mut all = arguments.split([';', '=']);
-                        all.find(|text| *text == name).unwrap();
-                        all.next().unwrap().parse::<u32>().unwrap()
-                    };
-                    let size = (argument("width") * CELL.0, argument("height") * CELL.1);
-                    self.paint(&picture, size);
-                }
-                Piece::Graphics(..) => self.graphics(&piece),
-            }
+        for piece in bytes.split_inclusive(|&byte| byte == b'\\') {
+            self.parser.advance(&mut self.terminal, piece);
+            let images = self.terminal.graphics.kitty_images.values();
+            let held = images.map(|image| image.data.pixels.len()).sum();
+            self.most_held = self.most_held.max(held);
         }
     }
 
-    /// Column and row.
-    fn cursor(&self) -> (u32, u32) {
-        let (row, column) = self.text.screen().cursor_position();
-        (u32::from(column), u32::from(row))
-    }
-
-    fn control(&mut self, parameters: &str, last: u8) {
-        let columns = self.canvas.width() / CELL.0;
-        match last {
-            b'J' if parameters.is_empty() => {
-                let background = self.background;
-                self.canvas.pixels_mut().for_each(|p| *p = background);
-            }
-            b'K' if parameters.is_empty() => self.erase(columns),
-            b'X' => self.erase(parameters.parse().unwrap_or(1)),
-            _ => {}
-        }
-        let last = char::from(last);
-        self.text
-            .process(format!("\x1b[{parameters}{last}").as_bytes());
-    }
-
-    /// Text takes the place of pictures.
-    fn write(&mut self, text: &[u8]) {
-        let text = String::from_utf8_lossy(text);
-        let (plain, rest) = text.split_at(text.find('\x1b').unwrap_or(text.len()));
-        for character in plain.chars() {
-            if !character.is_control() {
-                self.erase(1);
-            }
-            self.text.process(character.to_string().as_bytes());
-        }
-        self.text.process(rest.as_bytes());
-    }
-
-    /// Empties characters from the cursor on.
-    fn erase(&mut self, n: u32) {
-        let (column, row) = self.cursor();
-        let right = ((column + n) * CELL.0).min(self.canvas.width());
-        let bottom = ((row + 1) * CELL.1).min(self.canvas.height());
-        for y in row * CELL.1..bottom {
-            for x in column * CELL.0..right {
-                self.canvas.put_pixel(x, y, self.background);
-            }
-        }
-    }
-
-    fn paint(&mut self, picture: &RgbaImage, (width, height): (u32, u32)) {
-        let (column, row) = self.cursor();
-        let (x, y) = (column * CELL.0, row * CELL.1);
-        let whole = (0, 0, picture.width(), picture.height());
-        lay(&mut self.canvas, picture, whole, (x, y, width, height));
-    }
-
-    fn graphics(&mut self, piece: &Piece) {
-        let Piece::Graphics(_, payload) = piece else {
-            return;
+    /// The screen's pixels over a background: opaque where a picture lies, transparent elsewhere.
+    pub(crate) fn pictures(&self, [r, g, b]: [u8; 3]) -> RgbaImage {
+        let grid = &self.terminal.grid;
+        let (columns, rows) = (grid.columns() as u32, grid.screen_lines() as u32);
+        let nothing = Rgba([r, g, b, 0]);
+        let mut canvas = RgbaImage::from_pixel(columns * CELL.0, rows * CELL.1, nothing);
+        // Rows are counted from the first that ever was.
+        let top = self.terminal.history_size() as u64 + self.terminal.lines_evicted();
+        let viewport = OverlayViewport {
+            cell_width: CELL.0 as f32,
+            cell_height: CELL.1 as f32,
+            origin_x: 0.0,
+            origin_y: 0.0,
+            history_size: top as i64,
+            display_offset: 0,
+            screen_lines: i64::from(rows),
         };
-        let more = piece.key("m") == Some("1");
-        if let Some((first, mut data)) = self.upload.take() {
-            data.extend_from_slice(payload);
-            return self.uploaded(first, data, more);
-        }
-        let n = |name: &str| piece.key(name).map(|text| text.parse::<i64>().unwrap());
-        let get = |name: &str| n(name).map(|value| value as u32);
-        let Some(id) = get("i") else { return };
-        match piece.key("a") {
-            Some("t") => self.uploaded(piece.clone(), payload.clone(), more),
-            Some("p") if get("U") == Some(1) => {
-                self.divided
-                    .insert(id, (get("c").unwrap(), get("r").unwrap()));
+        let painted = self.painted.0.lock().unwrap();
+        for placed in &self.terminal.graphics.atlas_placements {
+            if let Some(quad) = atlas_overlay_geometry(placed, &viewport) {
+                lay(&mut canvas, &painted[&placed.image_key], &quad);
             }
-            Some("p") => {
-                let picture = &self.pictures[&id];
-                let (x, y) = (get("x").unwrap_or(0), get("y").unwrap_or(0));
-                let width = get("w").unwrap_or(picture.width() - x);
-                let height = get("h").unwrap_or(picture.height() - y);
-                let placed = Placed {
-                    at: self.cursor(),
-                    size: (get("c").unwrap(), get("r").unwrap()),
-                    source: (x, y, width, height),
-                    z: n("z").unwrap_or(0) as i32,
-                };
-                self.placed.insert((id, get("p").unwrap()), placed);
-            }
-            Some("d") if piece.key("d") == Some("I") => {
-                self.pictures.remove(&id);
-                self.placed.retain(|(picture, _), _| *picture != id);
-            }
-            Some("d") => {
-                self.placed.remove(&(id, get("p").unwrap()));
-            }
-            _ => {}
         }
-    }
-
-    fn uploaded(&mut self, first: Piece, data: Vec<u8>, more: bool) {
-        if more {
-            self.upload = Some((first, data));
-            return;
-        }
-        let id = first.key("i").unwrap().parse().unwrap();
-        let picture = image::load_from_memory(&base64(&data)).unwrap();
-        self.pictures.insert(id, picture.into_rgba8());
-        let held = self.pictures.values().map(|p| p.as_raw().len()).sum();
-        self.most_held = self.most_held.max(held);
-    }
-
-    /// The screen's pixels: pictures, and the characters of `text` that stand for pixels.
-    pub(crate) fn picture(&self, text: &vt100::Screen) -> RgbImage {
-        let mut canvas = self.canvas.clone();
-        let mut placed: Vec<(&(u32, u32), &Placed)> = self.placed.iter().collect();
-        placed.sort_by_key(|(name, placed)| (placed.z, **name));
-        for ((id, _), placed) in placed {
-            let (x, y) = (placed.at.0 * CELL.0, placed.at.1 * CELL.1);
-            let area = (x, y, placed.size.0 * CELL.0, placed.size.1 * CELL.1);
-            lay(&mut canvas, &self.pictures[id], placed.source, area);
-        }
-        let size = text.size();
-        for row in 0..size.0.get() {
-            let mut left = None;
-            for column in 0..size.1.get() {
-                let cell = text.cell(row, column).unwrap();
-                let at = (u32::from(column), u32::from(row));
-                left = match cell.contents().chars().next() {
-                    Some(CHARACTER) => Some(self.character(&mut canvas, cell, at, left)),
-                    Some('▀') => {
-                        halves(&mut canvas, cell, at);
-                        None
-                    }
-                    _ => None,
-                };
+        self.placeholders(&mut canvas);
+        let mut placed: Vec<_> = self.terminal.graphics.kitty_placements.values().collect();
+        placed.sort_by_key(|p| (p.z_index, p.image_id, p.placement_id));
+        for placement in placed {
+            let image = self.held(placement.image_id);
+            let (width, height) = (image.width() as usize, image.height() as usize);
+            if let Some(quad) = kitty_overlay_geometry(placement, width, height, &viewport) {
+                lay(&mut canvas, &image, &quad);
             }
         }
         canvas
     }
 
-    /// A character that stands for a square of a picture, read as the protocol says: picture, row and column, what is
-    /// left out going on from the left.
-    fn character(
-        &self,
-        canvas: &mut RgbImage,
-        cell: &vt100::Cell,
-        (column, row): (u32, u32),
-        left: Option<(u32, u32, u32)>,
-    ) -> (u32, u32, u32) {
-        let vt100::Color::Idx(low) = cell.fgcolor() else {
-            panic!("the colour names the picture");
-        };
-        let marks: Vec<u32> = (cell.contents().chars().skip(1))
-            .filter_map(|mark| number(mark).map(u32::from))
-            .collect();
-        let (id, down, across) = match (&marks[..], left) {
-            (&[down, across, high], _) => (high << 24 | u32::from(low), down, across),
-            ([], Some((id, down, across))) if id & 0xff == u32::from(low) => (id, down, across + 1),
-            other => panic!("column {column}, row {row}: {other:?}"),
-        };
-        let picture = &self.pictures[&id];
-        let (columns, rows) = self.divided[&id];
-        let (w, h) = (picture.width() / columns, picture.height() / rows);
-        let source = (across * w, down * h, w.max(1), h.max(1));
-        let area = (column * CELL.0, row * CELL.1, CELL.0, CELL.1);
-        lay(canvas, picture, source, area);
-        (id, down, across)
+    /// A picture of kitty's.
+    fn held(&self, id: u32) -> RgbaImage {
+        let image = &self.terminal.graphics.kitty_images[&id].data;
+        rgba(image.width, image.height, &image.pixels)
     }
-}
 
-fn base64(text: &[u8]) -> Vec<u8> {
-    base64::engine::general_purpose::STANDARD
-        .decode(text)
-        .unwrap()
-}
-
-/// Scales a part of a picture into an area; what sticks out is cut off.
-fn lay(
-    canvas: &mut RgbImage,
-    picture: &RgbaImage,
-    (sx, sy, sw, sh): (u32, u32, u32, u32),
-    (x, y, width, height): (u32, u32, u32, u32),
-) {
-    let part = imageops::crop_imm(picture, sx, sy, sw, sh);
-    for down in 0..height.min(canvas.height().saturating_sub(y)) {
-        for across in 0..width.min(canvas.width().saturating_sub(x)) {
-            let from = (across * sw / width, down * sh / height);
-            let Rgba([r, g, b, alpha]) = part.get_pixel(from.0, from.1);
-            let below = canvas.get_pixel_mut(x + across, y + down);
-            for (below, above) in below.0.iter_mut().zip([r, g, b]) {
-                let (over, under) = (u32::from(above) * u32::from(alpha), u32::from(*below));
-                *below = ((over + under * (255 - u32::from(alpha)) + 127) / 255) as u8;
+    /// The same where half-blocks are the pictures.
+    pub(crate) fn half_blocks(&self, [r, g, b]: [u8; 3]) -> RgbaImage {
+        let grid = &self.terminal.grid;
+        let (columns, rows) = (grid.columns() as u32, grid.screen_lines() as u32);
+        let nothing = Rgba([r, g, b, 0]);
+        let mut canvas = RgbaImage::from_pixel(columns * CELL.0, rows * CELL.1, nothing);
+        for row in 0..rows {
+            for column in 0..columns {
+                let square = grid[Line(row as i32)][Column(column as usize)];
+                if square.c() == '▀' {
+                    halves(&mut canvas, &grid.style_of(&square), (column, row));
+                }
             }
+        }
+        canvas
+    }
+
+    /// kitty's placeholders: characters that stand for parts of pictures.
+    fn placeholders(&self, canvas: &mut RgbaImage) {
+        let grid = &self.terminal.grid;
+        let mut pictures = HashMap::new();
+        for row in 0..grid.screen_lines() {
+            let mut run: Option<(usize, IncompletePlacement)> = None;
+            for column in 0..grid.columns() {
+                let square = grid[Line(row as i32)][Column(column)];
+                let style = grid.style_of(&square);
+                let marks = square.extras_id_checked();
+                let marks = marks.and_then(|id| grid.extras_table.get(id));
+                let marks = marks.map_or(&[][..], |extras| &extras.zerowidth);
+                let stands = square.c() == '\u{10EEEE}';
+                let next = stands.then(|| {
+                    IncompletePlacement::from_cell(style.fg, style.underline_color, marks)
+                });
+                match (&mut run, next) {
+                    (Some((_, run)), Some(next)) if run.can_append(&next) => run.append(),
+                    (_, next) => {
+                        let done = std::mem::replace(&mut run, next.map(|next| (column, next)));
+                        if let Some((start, done)) = done {
+                            self.run(canvas, &mut pictures, &done.complete(), (start, row));
+                        }
+                    }
+                }
+            }
+            if let Some((start, done)) = run {
+                self.run(canvas, &mut pictures, &done.complete(), (start, row));
+            }
+        }
+    }
+
+    /// A row of placeholders that begins at a column and row.
+    fn run(
+        &self,
+        canvas: &mut RgbaImage,
+        pictures: &mut HashMap<u32, RgbaImage>,
+        run: &PlaceholderRun,
+        (column, row): (usize, usize),
+    ) {
+        let divided = &self.terminal.graphics.kitty_virtual_placements;
+        let divided = resolve_virtual_placement(divided, run.image_id, run.placement_id)
+            .unwrap_or_else(|| panic!("column {column}, row {row}: nothing for {run:?}"));
+        let picture = pictures
+            .entry(run.image_id)
+            .or_insert_with(|| self.held(run.image_id));
+        let whole = (divided.x, divided.y, divided.width, divided.height);
+        let geometry = compute_run_geometry(
+            run,
+            divided.columns,
+            divided.rows,
+            picture.width(),
+            picture.height(),
+            whole,
+            CELL.0 as f32,
+            CELL.1 as f32,
+            0.0,
+            0.0,
+            row,
+            column,
+        );
+        if let Some(at) = geometry {
+            let quad = KittyOverlayGeometry {
+                x: at.x,
+                y: at.y,
+                width: at.width,
+                height: at.height,
+                source_rect: at.source_rect,
+            };
+            lay(canvas, picture, &quad);
         }
     }
 }
 
-/// Two pixels: the upper half in the text's colour, the lower in the background's.
-fn halves(canvas: &mut RgbImage, cell: &vt100::Cell, (column, row): (u32, u32)) {
-    let rgb = |colour: vt100::Color| match colour {
-        vt100::Color::Rgb(r, g, b) => Rgb([r, g, b]),
-        vt100::Color::Idx(idx) => Rgb(indexed(idx)),
-        vt100::Color::Default => Rgb([0; 3]),
+fn size_of((columns, rows): (u16, u16)) -> CrosswordsSize {
+    let (width, height) = (u32::from(columns) * CELL.0, u32::from(rows) * CELL.1);
+    let (columns, rows) = (usize::from(columns), usize::from(rows));
+    CrosswordsSize::new_with_dimensions(columns, rows, width, height, CELL.0, CELL.1)
+}
+
+fn rgba(width: usize, height: usize, pixels: &[u8]) -> RgbaImage {
+    let (w, h) = (width as u32, height as u32);
+    if pixels.len() == 4 * width * height {
+        return RgbaImage::from_raw(w, h, pixels.to_vec()).unwrap();
+    }
+    let opaque = image::RgbImage::from_raw(w, h, pixels.to_vec()).unwrap();
+    image::DynamicImage::from(opaque).into_rgba8()
+}
+
+/// Draws a quad: of each pixel of the screen, the picture's pixel under its middle.
+fn lay(canvas: &mut RgbaImage, picture: &RgbaImage, quad: &KittyOverlayGeometry) {
+    let [u0, v0, u1, v1] = quad.source_rect;
+    let under = |at: u32, from: f32, len: f32, (start, end): (f32, f32), pixels: u32| {
+        let share = (at as f32 + 0.5 - from) / len;
+        let position = f64::from(start + (end - start) * share) * f64::from(pixels);
+        (position as u32).min(pixels - 1)
     };
-    let (upper, lower) = (rgb(cell.fgcolor()), rgb(cell.bgcolor()));
+    let right = (quad.x + quad.width).min(canvas.width() as f32) as u32;
+    let bottom = (quad.y + quad.height).min(canvas.height() as f32) as u32;
+    for y in quad.y as u32..bottom {
+        let from_y = under(y, quad.y, quad.height, (v0, v1), picture.height());
+        for x in quad.x as u32..right {
+            let from_x = under(x, quad.x, quad.width, (u0, u1), picture.width());
+            mix(
+                canvas.get_pixel_mut(x, y),
+                *picture.get_pixel(from_x, from_y),
+            );
+        }
+    }
+}
+
+fn mix(below: &mut Rgba<u8>, above: Rgba<u8>) {
+    let alpha = u32::from(above.0[3]);
+    if alpha == 0 {
+        return;
+    }
+    for (below, &above) in below.0.iter_mut().zip(&above.0[..3]) {
+        let (over, under) = (u32::from(above) * alpha, u32::from(*below));
+        *below = ((over + under * (255 - alpha) + 127) / 255) as u8;
+    }
+    below.0[3] = 255;
+}
+
+/// Two pixels: the upper half in the text's colour, the lower in the background's.
+fn halves(canvas: &mut RgbaImage, style: &Style, (column, row): (u32, u32)) {
+    let rgb = |colour: AnsiColor| match colour {
+        AnsiColor::Spec(colour) => [colour.r, colour.g, colour.b],
+        AnsiColor::Indexed(idx) => indexed(idx),
+        AnsiColor::Named(_) => [0; 3],
+    };
+    let (upper, lower) = (rgb(style.fg), rgb(style.bg));
     for y in 0..CELL.1 {
         for x in 0..CELL.0 {
-            let colour = if y < CELL.1 / 2 { upper } else { lower };
-            canvas.put_pixel(column * CELL.0 + x, row * CELL.1 + y, colour);
+            let [r, g, b] = if y < CELL.1 / 2 { upper } else { lower };
+            let (x, y) = (column * CELL.0 + x, row * CELL.1 + y);
+            canvas.put_pixel(x, y, Rgba([r, g, b, 255]));
         }
     }
 }

@@ -22,6 +22,7 @@ impl Piece {
     }
 
     /// The value of a key of a graphics command.
+    #[allow(dead_code, reason = "for measurements")]
     pub(crate) fn key(&self, name: &str) -> Option<&str> {
         let Self::Graphics(keys, _) = self else {
             return None;
@@ -48,6 +49,22 @@ pub(crate) fn pieces(bytes: &[u8]) -> Vec<(usize, Piece)> {
         at += n;
     }
     found
+}
+
+/// The stream as it leaves tmux, which hands on what is wrapped for it, and the bytes that were taken: an unfinished
+/// sequence at the end waits for more.
+pub(crate) fn outside(bytes: &[u8]) -> (usize, Vec<u8>) {
+    let mut stream = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some((n, _)) = first(&bytes[at..]).filter(|_| at < bytes.len()) {
+        let piece = &bytes[at..at + n];
+        match piece.strip_prefix(b"\x1bPtmux;").and_then(unwrapped) {
+            Some((_, inner)) => stream.extend_from_slice(&inner),
+            None => stream.extend_from_slice(piece),
+        }
+        at += n;
+    }
+    (at, stream)
 }
 
 /// Bytes of pictures and of everything else. A movement of the cursor just before a picture belongs to it.
