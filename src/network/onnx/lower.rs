@@ -3,6 +3,7 @@
 mod conv;
 mod math;
 mod moves;
+mod norm;
 mod reduce;
 
 use super::array::Array;
@@ -154,6 +155,9 @@ fn of_image(
     inputs: Inputs<'_>,
 ) -> Why<Option<Vec<Value>>> {
     if let Some(tap) = math::lower(import, node, inputs)? {
+        return Ok(Some(vec![Value::Node(tap)]));
+    }
+    if let Some(tap) = norm::lower(import, node, inputs)? {
         return Ok(Some(vec![Value::Node(tap)]));
     }
     if let Some(tap) = conv::lower(import, node, inputs)? {

@@ -1,14 +1,12 @@
-//! Convolutions, pools, fully connected layers, and normalisation.
+//! Convolutions, pools and fully connected layers.
 
 use super::super::import::{Import, Tap, Value, Why, text};
 use super::super::proto::Node;
 use super::{Inputs, constant_input, need_constant, tap};
 use crate::network::Op;
 use crate::network::ops::{
-    Affine, AvgPool, Binary, Conv, LayerNorm, Linear, Lrn, MaxPool, Pad, Part, Reduce, Reduction,
-    Reshape, Slice, WithConstant,
+    AvgPool, Conv, Linear, Lrn, MaxPool, Pad, Part, Reduce, Reduction, Reshape, Slice,
 };
-use candle_core::Tensor;
 
 /// Windows that one convolution may run over one by one.
 const MOST_WINDOWS: usize = 64;
@@ -48,13 +46,6 @@ pub(super) fn lower(
             };
             import.led(Op::Lrn(lrn), &x)?
         }
-        "BatchNormalization" => batch_norm(import, node, inputs)?,
-        "InstanceNormalization" => instance_norm(import, node, inputs)?,
-        "GroupNormalization" => {
-            let groups = usize::try_from(node.int("num_groups", 0)).map_err(text)?;
-            group_norm(import, node, inputs, groups)?
-        }
-        "LayerNormalization" => layer_norm(import, node, inputs)?,
         "Gemm" => gemm(import, node, inputs)?,
         "MatMul" => matmul(import, node, inputs)?,
         _ => return Ok(None),
@@ -62,7 +53,7 @@ pub(super) fn lower(
 }
 
 /// Maps have the batch in front and two axes behind the channels.
-fn check_map(x: &Tap) -> Why<()> {
+pub(super) fn check_map(x: &Tap) -> Why<()> {
     if !x.led || x.rank() != 4 {
         return Err(format!(
             "its input is {:?}; only batch × channels × rows × columns is supported",
@@ -211,10 +202,20 @@ fn conv_map(
 }
 
 fn pool(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
-    let mut x = tap(inputs, 0)?;
-    if let (&[_, 1, ..], 5, "AveragePool") = (x.dims.as_slice(), x.rank(), node.op) {
-        return channel_means(import, node, &x);
+    let x = tap(inputs, 0)?;
+    match x.dims.as_slice() {
+        [_, 1, _, _, _] if node.op == "AveragePool" => channel_means(import, node, &x),
+        &[_, channels, n] if x.led => {
+            let map = reshaped(import, &x, &[channels, 1, n])?;
+            let y = pool_map(import, node, map)?;
+            let n = y.dims[3];
+            reshaped(import, &y, &[channels, n])
+        }
+        _ => pool_map(import, node, x),
     }
+}
+
+fn pool_map(import: &mut Import<'_>, node: &Node<'_>, mut x: Tap) -> Why<Tap> {
     check_map(&x)?;
     if node.ints("kernel_shape").is_none() {
         return Err("it has no kernel_shape".into());
@@ -286,199 +287,6 @@ fn channel_means(import: &mut Import<'_>, node: &Node<'_>, x: &Tap) -> Why<Tap> 
     let y = import.led(Op::Transpose(vec![0, 2, 1, 3]), &y)?;
     let dims = [&y.dims[..1], &[1], &y.dims[1..]].concat();
     import.reshape(&y, &dims)
-}
-
-/// Multiplies and adds per channel (axis 1), or alike everywhere: as part of the convolution or fully connected
-/// layer before it, where nobody else reads that.
-pub(super) fn affine(
-    import: &mut Import<'_>,
-    (name, x): (&str, &Tap),
-    (mul, add): (Vec<f32>, Vec<f32>),
-) -> Why<Tap> {
-    let (n_mul, n_add) = (mul.len(), add.len());
-    let (mul, add) = (import.tensor(mul, &[n_mul])?, import.tensor(add, &[n_add])?);
-    if import.is_own(name, x)
-        && let Some(op) = absorbed(&import.graph.nodes[x.id.0].op, &mul, &add).map_err(text)?
-    {
-        return Ok(import.fold_into(x, op));
-    }
-    import.led(Op::Affine(Affine { mul, add }), x)
-}
-
-/// The operator that computes `op` and then `· mul + add`.
-fn absorbed(op: &Op, mul: &Tensor, add: &Tensor) -> candle_core::Result<Option<Op>> {
-    let shifted = |bias: &Tensor| bias.broadcast_mul(mul)?.broadcast_add(add);
-    Ok(match op {
-        Op::Conv(conv) => {
-            let out = conv.weight.dim(0)?;
-            if mul.elem_count() != 1 && mul.elem_count() != out {
-                return Ok(None);
-            }
-            let each = mul.reshape((mul.elem_count(), 1, 1, 1))?;
-            Some(Op::Conv(Conv {
-                weight: conv.weight.broadcast_mul(&each)?,
-                bias: shifted(&conv.bias)?,
-                ..conv.clone()
-            }))
-        }
-        Op::Affine(affine) => Some(Op::Affine(Affine {
-            mul: affine.mul.broadcast_mul(mul)?,
-            add: shifted(&affine.add)?,
-        })),
-        _ => None,
-    })
-}
-
-fn batch_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
-    let x = tap(inputs, 0)?;
-    if node.int("training_mode", 0) == 1 {
-        return Err("it was exported in training mode; call eval() before the export".into());
-    }
-    if x.rank() < 2 {
-        return Err(format!("its input is {:?}", x.dims));
-    }
-    let list = |idx: usize| need_constant(inputs, idx).map(|array| array.to_floats());
-    let (scale, bias, mean, variance) = (list(1)?, list(2)?, list(3)?, list(4)?);
-    let n = x.dims[1];
-    if [&scale, &bias, &mean, &variance]
-        .iter()
-        .any(|list| list.len() != n)
-    {
-        return Err(format!("its parameters are not of {n} channels"));
-    }
-    let epsilon = f64::from(node.float("epsilon", 1e-5));
-    let (mut mul, mut add) = (Vec::with_capacity(n), Vec::with_capacity(n));
-    for i in 0..n {
-        let factor = f64::from(scale[i]) / (f64::from(variance[i]) + epsilon).sqrt();
-        mul.push(factor as f32);
-        add.push((f64::from(bias[i]) - f64::from(mean[i]) * factor) as f32);
-    }
-    if x.led {
-        return affine(import, (node.inputs[0], &x), (mul, add));
-    }
-    // Tokens of one image stand where the file's batch is.
-    let mut dims = vec![1; x.rank() + 1];
-    dims[2] = n;
-    let mut y = x;
-    for (binary, values) in [(Binary::Mul, mul), (Binary::Add, add)] {
-        let op = WithConstant {
-            binary,
-            constant: import.tensor(values, &dims)?,
-            constant_first: false,
-        };
-        y = import.led(Op::WithConstant(op), &y)?;
-    }
-    Ok(y)
-}
-
-/// Moments over everything behind the channels.
-fn instance_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
-    let x = tap(inputs, 0)?;
-    if !x.led || x.rank() < 3 {
-        return Err(format!("its input is {:?}", x.dims));
-    }
-    let (scale, bias) = (need_constant(inputs, 1)?, need_constant(inputs, 2)?);
-    let norm = |n_axes| LayerNorm {
-        n_axes,
-        scale: None,
-        bias: None,
-        epsilon: f64::from(node.float("epsilon", 1e-5)),
-    };
-    let y = match grouped_map(import, &x) {
-        // A map that was reshaped to groups: its rows and columns stay apart, so that it works at any image size.
-        Some((map, per_group)) => {
-            let dims = [&x.dims[..2], &[per_group], &map.dims[2..]].concat();
-            let grouped = import.reshape(&map, &dims)?;
-            let y = import.led(Op::LayerNorm(norm(3)), &grouped)?;
-            import.reshape(&y, &x.dims)?
-        }
-        None => import.led(Op::LayerNorm(norm(x.rank() - 2)), &x)?,
-    };
-    let (mul, add) = (scale.to_floats(), bias.to_floats());
-    let changes = mul.iter().any(|value| (value - 1.0).abs() > 0.0);
-    if !changes && add.iter().all(|value| value.abs() == 0.0) {
-        return Ok(y);
-    }
-    affine(import, ("", &y), (mul, add))
-}
-
-/// The map that `x`, of batch × groups × rest, was reshaped from, and its channels per group.
-fn grouped_map(import: &Import<'_>, x: &Tap) -> Option<(Tap, usize)> {
-    let node = import.graph.node(x.id);
-    let (Op::Reshape(_), &[source], &[_, groups, _]) =
-        (&node.op, node.inputs.as_slice(), x.dims.as_slice())
-    else {
-        return None;
-    };
-    let extent = &import.extents[source.0];
-    extent.map_size()?;
-    let channels = extent.channels();
-    let fits = channels.is_multiple_of(groups) && channels > groups;
-    fits.then(|| (import.tap(source, true), channels / groups))
-}
-
-/// Moments over each group's channels and all positions.
-fn group_norm(
-    import: &mut Import<'_>,
-    node: &Node<'_>,
-    inputs: Inputs<'_>,
-    groups: usize,
-) -> Why<Tap> {
-    let x = tap(inputs, 0)?;
-    check_map(&x)?;
-    let channels = x.dims[1];
-    if groups == 0 || channels % groups != 0 {
-        return Err(format!("{groups} groups of {channels} channels"));
-    }
-    let (scale, bias) = (need_constant(inputs, 1)?, need_constant(inputs, 2)?);
-    // Older operator sets have one scale per group.
-    let wide = |values: Vec<f32>| {
-        let each = channels / values.len().max(1);
-        let repeated = values.iter().flat_map(|&value| vec![value; each]);
-        repeated.collect::<Vec<f32>>()
-    };
-    let split = [x.dims[0], groups, channels / groups, x.dims[2], x.dims[3]];
-    let grouped = import.reshape(&x, &split)?;
-    let norm = LayerNorm {
-        n_axes: 3,
-        scale: None,
-        bias: None,
-        epsilon: f64::from(node.float("epsilon", 1e-5)),
-    };
-    let y = import.led(Op::LayerNorm(norm), &grouped)?;
-    let y = import.reshape(&y, &x.dims)?;
-    let (mul, add) = (wide(scale.to_floats()), wide(bias.to_floats()));
-    affine(import, ("", &y), (mul, add))
-}
-
-fn layer_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
-    let x = tap(inputs, 0)?;
-    let axis = super::super::fold::axis_of(node.int("axis", -1), x.rank())?;
-    if x.led && axis == 0 {
-        return Err("it normalises over the batch".into());
-    }
-    let last = &x.dims[axis..];
-    let n: usize = last.iter().product();
-    let mut parameters = [None, None];
-    for (idx, slot) in parameters.iter_mut().enumerate() {
-        if let Some(array) = constant_input(inputs, idx + 1)? {
-            if array.len() != n {
-                return Err(format!(
-                    "parameters of shape {:?} where {last:?} is normalised",
-                    array.dims
-                ));
-            }
-            *slot = Some(import.tensor(array.to_floats(), last)?);
-        }
-    }
-    let [scale, bias] = parameters;
-    let norm = LayerNorm {
-        n_axes: last.len(),
-        scale,
-        bias,
-        epsilon: f64::from(node.float("epsilon", 1e-5)),
-    };
-    import.led(Op::LayerNorm(norm), &x)
 }
 
 fn gemm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
