@@ -5,7 +5,7 @@ use super::DecodeError;
 use super::world::World;
 use crate::atlas::Source;
 use image::{RgbImage, imageops};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Reads photographs by path and source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,6 +62,11 @@ impl Shelf {
 
     fn load(&self, path: &str, recorded: Option<&Path>) -> Result<RgbImage, String> {
         let folders = || self.given.iter().map(PathBuf::as_path).chain(recorded);
+        // A file from elsewhere must not choose what is read outside of these folders.
+        let stays = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+        if !Path::new(path).components().all(stays) {
+            return Err(format!("{path} lies outside of the folders of photographs"));
+        }
         if folders().next().is_none() {
             return Err("nothing says where the photographs are".to_owned());
         }
@@ -125,6 +130,14 @@ mod tests {
         let error = shelf.read("b.png", 0).unwrap_err();
         for folder in [&given, &recorded] {
             assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
+        }
+        // Neither a way up nor a path from the root leaves the folders.
+        let inner = given.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        let shelf_of_inner = Shelf::new(vec![inner]);
+        for path in ["../a.png", given.path().join("a.png").to_str().unwrap()] {
+            let error = shelf_of_inner.read(path, 0).unwrap_err();
+            assert!(error.contains("outside"), "{error}");
         }
         std::fs::write(given.path().join("c.png"), b"no picture").unwrap();
         assert!(shelf.read("c.png", 0).unwrap_err().starts_with("c.png: "));

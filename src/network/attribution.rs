@@ -31,13 +31,8 @@ impl Network {
         }
         let graph = &self.graph;
         let primals = reference::primals(graph, tap, activation, logits, relaxation)?;
-        let mut out = Vec::with_capacity(positions.len() * self.classes.len());
         let cone = Cone::new(graph, (tap, logits), activation, &primals, relaxation)?;
-        for positions in positions.chunks(POSITIONS_AT_ONCE) {
-            let change = cone.run(activation, positions)?;
-            out.extend(change.flatten_all()?.to_vec1::<f32>()?);
-        }
-        self.table(positions, out)
+        self.in_parts(positions, |positions| cone.run(activation, positions))
     }
 
     /// The same with the image `[1, 3, h, w]` that the activation comes from, which layers need that other paths go past
@@ -89,21 +84,23 @@ impl Network {
             on_the_way: &on_the_way,
             extents: &extents,
         };
-        let mut out = Vec::with_capacity(positions.len() * self.classes.len());
-        for positions in positions.chunks(POSITIONS_AT_ONCE) {
-            let tangents: Vec<Tensor> = positions
-                .iter()
-                .map(|&at| only_at(activation, at))
-                .collect::<Result<_>>()?;
-            let tangents = Tensor::cat(&tangents, 0)?;
-            let change = pushed.jvp(graph, (tap, logits), &primals, &tangents, relaxation)?;
-            out.extend(change.flatten_all()?.to_vec1::<f32>()?);
-        }
-        self.table(positions, out)
+        self.in_parts(positions, |positions| {
+            let tangents = positions.iter().map(|&at| only_at(activation, at));
+            let tangents = Tensor::cat(&tangents.collect::<Result<Vec<_>>>()?, 0)?;
+            pushed.jvp(graph, (tap, logits), &primals, &tangents, relaxation)
+        })
     }
 
-    /// Rows for positions, columns for classes.
-    fn table(&self, positions: &[(usize, usize)], values: Vec<f32>) -> Result<Array2<f32>> {
+    /// Rows for positions, columns for classes; `run` gives the change of the logits for a few positions, `[p, classes]`.
+    fn in_parts(
+        &self,
+        positions: &[(usize, usize)],
+        run: impl Fn(&[(usize, usize)]) -> Result<Tensor>,
+    ) -> Result<Array2<f32>> {
+        let mut values = Vec::with_capacity(positions.len() * self.classes.len());
+        for positions in positions.chunks(POSITIONS_AT_ONCE) {
+            values.extend(run(positions)?.flatten_all()?.to_vec1::<f32>()?);
+        }
         Array2::from_shape_vec((positions.len(), self.classes.len()), values)
             .map_err(|error| NetworkError::BadGraph(format!("attribution: {error}")))
     }
