@@ -218,6 +218,14 @@ impl Op {
                         "its kernel reads {per_group} × {groups} channels, its input has {channels}"
                     ));
                 }
+                let [top, left, bottom, right] = conv.pads;
+                let padded = [channels, rows + top + bottom, cols + left + right];
+                let n = padded.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+                if n.is_none_or(|n| n > MOST) {
+                    return Err(format!(
+                        "with its padding its input would be {padded:?}, more than {MOST} numbers per image"
+                    ));
+                }
                 if conv.bias.dims() != [out] {
                     return Err(format!(
                         "its bias has shape {:?}, it has {out} channels",

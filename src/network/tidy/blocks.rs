@@ -160,6 +160,7 @@ fn kind(op: &Op) -> &'static str {
 /// (SqueezeNet, network in network); or of several such ends that are added (heads for distillation).
 pub(in crate::network) fn ends_in_a_classifier(graph: &Graph, last: NodeId) -> bool {
     // Where the ends are looked for, and whether a mean over positions was passed.
+    let mut added = false;
     let mut heads = vec![(last, false)];
     let mut met = HashSet::new();
     while let Some((at, averaged)) = heads.pop() {
@@ -167,6 +168,8 @@ pub(in crate::network) fn ends_in_a_classifier(graph: &Graph, last: NodeId) -> b
         let is_mean = matches!(node.op, Op::GlobalAvgPool | Op::Reduce(_) | Op::AvgPool(_));
         let ends = match &node.op {
             Op::Linear(_) => !averaged,
+            // Features are added to what is made of them; classes are not.
+            Op::Conv(_) if added && averaged => false,
             Op::Conv(conv) => !averaged || conv.weight.dims()[2..] == [1, 1],
             _ => false,
         };
@@ -183,6 +186,7 @@ pub(in crate::network) fn ends_in_a_classifier(graph: &Graph, last: NodeId) -> b
         if !goes_on {
             return false;
         }
+        added |= matches!(node.op, Op::Binary(_));
         let inputs = node
             .inputs
             .iter()

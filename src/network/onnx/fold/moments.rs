@@ -23,7 +23,7 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>]) -> Folded {
     let per_image: usize = x.dims[2..].iter().product();
     let channel = |idx: usize| idx / per_image.max(1) % n_channels.max(1);
     if node.int("training_mode", 0) != 0 {
-        // The input's own moments; what would be carried on from batch to batch is nobody's input here.
+        // The input's own moments. What would be carried on from batch to batch is no output of ours.
         let n = (values.len() / n_channels.max(1)).max(1) as f64;
         let mut sums = vec![[0f64; 2]; n_channels];
         for (idx, &value) in values.iter().enumerate() {
@@ -42,7 +42,5 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>]) -> Folded {
         let c = channel(idx);
         *value = (*value - mean[c]) / (variance[c] + epsilon).sqrt() * scale[c] + shift[c];
     }
-    let result = Array::floats(x.dims.clone(), values);
-    let moments = [mean, variance].map(|moment| Array::floats(vec![n_channels], moment));
-    Ok(Some([vec![result], moments.to_vec()].concat()))
+    Ok(Some(vec![Array::floats(x.dims.clone(), values)]))
 }

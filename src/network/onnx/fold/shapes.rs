@@ -326,27 +326,35 @@ fn cumulated(node: &Node<'_>, x: &Array, axis: &Array) -> One {
     let axis = axis_of(axis, x.dims.len())?;
     let (n, step) = (x.dims[axis], x.dims[axis + 1..].iter().product::<usize>());
     let (reverse, exclusive) = (node.int("reverse", 0) == 1, node.int("exclusive", 0) == 1);
-    let summed = |values: &[f64]| {
-        let mut out = vec![0.0; values.len()];
-        for start in (0..values.len()).filter(|flat| n > 0 && flat / step % n == 0) {
-            let mut sum = 0.0;
-            for k in 0..n {
-                let at = start + step * if reverse { n - 1 - k } else { k };
-                let before = sum;
-                sum += values[at];
-                out[at] = if exclusive { before } else { sum };
-            }
-        }
-        out
-    };
-    let dims = x.dims.clone();
+    let (dims, sizes, order) = (x.dims.clone(), (n, step), (reverse, exclusive));
     Ok(if let Data::Float(values) = &x.data {
-        let sums = summed(&values.iter().map(|&value| value.into()).collect::<Vec<_>>());
+        let values: Vec<f64> = values.iter().map(|&value| value.into()).collect();
+        let sums = summed(&values, sizes, order, |a, b| a + b);
         Array::floats(dims, sums.into_iter().map(|sum| sum as f32).collect())
     } else {
-        let values: Vec<f64> = x.to_ints().into_iter().map(|value| value as f64).collect();
-        Array::ints(summed(&values).into_iter().map(|sum| sum as i64).collect()).reshaped(dims)
+        let sums = summed(&x.to_ints(), sizes, order, i64::wrapping_add);
+        Array::ints(sums).reshaped(dims)
     })
+}
+
+/// Running sums along an axis of `n` elements that are `step` apart.
+fn summed<T: Copy + Default>(
+    values: &[T],
+    (n, step): (usize, usize),
+    (reverse, exclusive): (bool, bool),
+    plus: impl Fn(T, T) -> T,
+) -> Vec<T> {
+    let mut out = vec![T::default(); values.len()];
+    for start in (0..values.len()).filter(|flat| n > 0 && flat / step % n == 0) {
+        let mut sum = T::default();
+        for k in 0..n {
+            let at = start + step * if reverse { n - 1 - k } else { k };
+            let before = sum;
+            sum = plus(sum, values[at]);
+            out[at] = if exclusive { before } else { sum };
+        }
+    }
+    out
 }
 
 fn reduce(node: &Node<'_>, inputs: &[Option<&Array>]) -> One {

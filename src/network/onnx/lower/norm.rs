@@ -199,7 +199,10 @@ fn layer_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> W
     let mut parameters = [None, None];
     for (idx, slot) in parameters.iter_mut().enumerate() {
         if let Some(array) = constant_input(inputs, idx + 1)? {
-            if array.len() != n {
+            // One that is repeated over some of the axes has another shape.
+            let shape: Vec<usize> = array.dims.iter().copied().skip_while(|&d| d == 1).collect();
+            let wanted: Vec<usize> = last.iter().copied().skip_while(|&d| d == 1).collect();
+            if array.len() != n || shape != wanted {
                 return Err(format!(
                     "parameters of shape {:?} where {last:?} is normalised",
                     array.dims
