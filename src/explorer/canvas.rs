@@ -58,8 +58,8 @@ pub(super) struct Canvas {
     capabilities: Capabilities,
     /// What is on its way.
     pub(super) pace: Pace,
-    /// The layer whose colours the back end was told, and what veils and lines it knows of.
-    palette_of: Option<(usize, Vec<Veil>, Vec<[u8; 3]>)>,
+    /// The icons' colours that the back end was told, and what veils and lines it knows of.
+    palette_of: Option<(Vec<[u8; 3]>, Vec<Veil>, Vec<[u8; 3]>)>,
     /// Draws pages.
     maker: RefCell<Maker>,
     /// The text of the last frame, where pictures may be drawn over it.
@@ -249,13 +249,15 @@ impl Canvas {
             });
         }
         let lines = made::colours(state, !self.keeps_pictures());
-        let wanted = Some((state.layer, veils, lines));
+        // An atlas that grows gets other colours with its icons.
+        let colours = state.layer().map(|layer| layer.palette.colours.clone());
+        let wanted = Some((colours.unwrap_or_default(), veils, lines));
         if self.palette_of == wanted {
             return;
         }
-        if let (Some(layer), Some((_, veils, lines))) = (state.layer(), &wanted) {
+        if let Some((colours, veils, lines)) = &wanted {
             // The first colour stands for no icon.
-            let colours = layer.palette.colours.get(1..).unwrap_or_default();
+            let colours = colours.get(1..).unwrap_or_default();
             if self.keeps_pictures() {
                 let all = [colours, lines].concat();
                 self.maker.get_mut().set_palette(&all);
