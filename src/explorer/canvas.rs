@@ -49,6 +49,9 @@ impl Write for Held {
     }
 }
 
+/// Colours of icons, veils over them, colours of lines.
+type Told = (Vec<[u8; 3]>, Vec<Veil>, Vec<[u8; 3]>);
+
 /// Text and pictures of one terminal.
 pub(super) struct Canvas {
     terminal: Terminal<Pen<Held>>,
@@ -59,7 +62,7 @@ pub(super) struct Canvas {
     /// What is on its way.
     pub(super) pace: Pace,
     /// The icons' colours that the back end was told, and what veils and lines it knows of.
-    palette_of: Option<(Vec<[u8; 3]>, Vec<Veil>, Vec<[u8; 3]>)>,
+    palette_of: Option<Told>,
     /// Draws pages.
     maker: RefCell<Maker>,
     /// The text of the last frame, where pictures may be drawn over it.
