@@ -74,6 +74,18 @@ pub enum Error {
         /// The least size that does.
         least: usize,
     },
+    /// The network takes images of its own size alone, and these icons are larger.
+    #[error(
+        "of {size} × {size} pixels do not reach layer {layer}: the network takes {own} × {own} alone, so icons must be of {own} × {own}"
+    )]
+    OwnSize {
+        /// The layer.
+        layer: String,
+        /// The icons' size.
+        size: usize,
+        /// The network's.
+        own: usize,
+    },
     /// Neither these icons nor larger ones get through the network.
     #[error("of {size} × {size} pixels do not reach layer {layer}, nor do larger ones: {why}")]
     NoSize {
