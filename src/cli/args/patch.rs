@@ -61,6 +61,7 @@ pub(crate) struct CellArg {
 #[command(after_help = "Examples:
   atlascope patch my.atlas --cell mixed5b,20,3,7 --class tench --weights googlenet.safetensors
   atlascope patch my.atlas --cell mixed5b,20,3,7 --class tench --ablate --transfer --json
+  atlascope patch my.atlas --component 2 --class tench
   atlascope patch my.atlas --patch baseball.png --class 'great white shark' --sweep --png sheet.png
   atlascope patch --network net.onnx --size 64 --images photos/ --patch logo.png --class truck")]
 #[allow(
@@ -71,11 +72,17 @@ pub(crate) struct PatchArgs {
     /// An atlas; not needed for a --patch of your own
     pub(crate) atlas: Option<PathBuf>,
     /// The cell whose exemplars are pasted
-    #[arg(long, value_name = "LAYER,GRID,ROW,COL", value_parser = parse_place, required_unless_present = "patch", requires = "atlas")]
+    #[arg(long, value_name = "LAYER,GRID,ROW,COL", value_parser = parse_place, required_unless_present_any = ["patch", "component"], requires = "atlas")]
     pub(crate) cell: Option<CellArg>,
-    /// Test the candidate with this number of the class instead of the cell that it is shown at (`suspects --json` has
-    /// the numbers under `component`)
-    #[arg(long, value_name = "N", requires = "cell", requires = "class")]
+    /// Test the candidate of the class that has this number in `suspects`; a --cell given beside it must be the one that
+    /// it is shown at
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "atlas",
+        requires = "class",
+        conflicts_with = "patch"
+    )]
     pub(crate) component: Option<u16>,
     /// Of this kind
     #[arg(long, value_enum, default_value_t = KindArg::Component, requires = "component")]
