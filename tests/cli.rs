@@ -1,5 +1,7 @@
 //! The command line as a user meets it: what it prints, where, and the exit code.
 
+mod exports;
+
 use crate::support;
 use atlascope::atlas::sample::{self, SampleSpec};
 use atlascope::images::world::World;
@@ -305,46 +307,6 @@ fn info_tells_people_and_programs() {
         atlas.layers.len()
     );
     assert!(value["bytes"].as_u64().unwrap() > 0);
-}
-
-#[test]
-fn exports_are_written_where_asked_and_nowhere_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = sample_file(folder.path());
-    let outcome = run_in(
-        folder.path(),
-        &[
-            "export",
-            path.to_str().unwrap(),
-            "--png",
-            "map.png",
-            "--html",
-            "page",
-            "--csv",
-            "tables",
-        ],
-    );
-    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(image::open(folder.path().join("map.png")).unwrap().width() > 100);
-    assert!(folder.path().join("page/index.html").is_file());
-    assert!(
-        std::fs::read_dir(folder.path().join("tables"))
-            .unwrap()
-            .count()
-            >= 3
-    );
-    let mut names: Vec<String> = std::fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    assert_eq!(names, ["map.png", "page", "sample.atlas", "tables"]);
-    let again = run_in(
-        folder.path(),
-        &["export", path.to_str().unwrap(), "--png", "map.png"],
-    );
-    assert_eq!(again.code, 1);
-    holds(&again.stderr, &["map.png", "--force"]);
 }
 
 #[test]

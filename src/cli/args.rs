@@ -10,7 +10,7 @@ mod suspects;
 #[cfg(all(feature = "build", feature = "explore"))]
 pub(super) use network::InputArgs;
 #[cfg(feature = "build")]
-pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg};
+pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg, RunArgs};
 #[cfg(feature = "build")]
 pub(super) use patch::{
     CellArg, CornerArg, JudgeArg, PatchArgs, ReportArgs, RetestArgs, TestedNetworkArgs,

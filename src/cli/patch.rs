@@ -8,7 +8,9 @@ pub(super) use crate::causal::told::quoted;
 #[cfg(feature = "explore")]
 pub(super) use tell::network_flags;
 
-use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
+use super::args::{
+    CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, RunArgs, TestedNetworkArgs,
+};
 use super::{Failure, build, networks, open, output};
 use crate::atlas::{Atlas, ClassId, class_called};
 use crate::causal::paste::{At, Piece};
@@ -41,7 +43,7 @@ pub(super) fn run(args: &PatchArgs) -> Result<(), Failure> {
         .flatten()
         .map(PathBuf::as_path)
         .collect();
-    let inputs: Vec<&Path> = [&args.atlas, &args.patch, &args.network.weights]
+    let inputs: Vec<&Path> = [&args.atlas, &args.patch, &args.network.run.weights]
         .into_iter()
         .flatten()
         .map(PathBuf::as_path)
@@ -89,7 +91,7 @@ pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Ne
     }
     let recorded = atlas.map(|atlas| &atlas.recipe);
     // An ONNX file is network and weights in one, so it may be given as either.
-    let onnx = args.weights.as_ref();
+    let onnx = args.run.weights.as_ref();
     let onnx = onnx.filter(|path| {
         path.extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
@@ -102,11 +104,10 @@ pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Ne
     };
     let asked = NetworkArgs {
         network,
-        weights: args.weights.clone().filter(|_| onnx.is_none()),
-        classes: args.classes.clone(),
-        device: args.device.clone(),
-        reference: args.reference,
-        input: args.input.clone(),
+        run: RunArgs {
+            weights: args.run.weights.clone().filter(|_| onnx.is_none()),
+            ..args.run.clone()
+        },
     };
     let loaded = networks::load_as(&asked, atlas).map_err(|failure| match recorded {
         Some(recipe) if args.network.is_none() => failure.hint(format!(

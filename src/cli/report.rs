@@ -137,9 +137,12 @@ pub(super) fn retest(args: &RetestArgs) -> Result<ExitCode, Failure> {
     }
     let left_out = report.claims.len() - asked.len();
     if left_out > 0 {
-        let text = format!("{left_out} claims that are not judged a shortcut are left out");
+        let text = match left_out {
+            1 => "1 claim that is not judged a shortcut is left out".to_owned(),
+            n => format!("{n} claims that are not judged a shortcut are left out"),
+        };
         output::error_line("note", &text);
-        output::error_line("hint", "--all tests them too");
+        output::error_line("hint", "--all tests what is left out too");
     }
     let network = patch::load(&args.network, None)?;
     let album = album(args, report.recipe.as_ref(), &network)?;

@@ -95,7 +95,7 @@ fn left_out_and_undecided(folder: &Path, report: &str) {
     assert_eq!(one.code, 3, "{}{}", one.stdout, one.stderr);
     assert!(
         one.stderr
-            .contains("1 claims that are not judged a shortcut are left out"),
+            .contains("1 claim that is not judged a shortcut is left out"),
         "{}",
         one.stderr
     );

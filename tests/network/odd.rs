@@ -111,10 +111,10 @@ fn refusals_name_the_node_the_number_and_the_way_out() {
         ("no_group_0", &["Conv c", "group 0", "export"]),
         ("no_composed_group_0", &["Conv q", "group 0"]),
         ("no_wide_bias", &["[4, 1]", "4 channels"]),
-        ("no_line_of_two_strides", &["strides [1, 2] for 1 axes"]),
+        ("no_line_of_two_strides", &["strides [1, 2] for 1 axis"]),
         (
             "no_line_max_over_two",
-            &["MaxPool v", "kernel_shape [1, 3] for 1 axes"],
+            &["MaxPool v", "kernel_shape [1, 3] for 1 axis"],
         ),
         ("no_pool_over_one_axis", &["kernel_shape [3] for 2 axes"]),
         (

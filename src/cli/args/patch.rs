@@ -2,7 +2,7 @@
 
 #[cfg(feature = "explore")]
 use super::ProtocolArg;
-use super::network::InputArgs;
+use super::network::RunArgs;
 use super::suspects::KindArg;
 use clap::{Args as ClapArgs, ValueEnum};
 use std::path::PathBuf;
@@ -13,20 +13,8 @@ pub(crate) struct TestedNetworkArgs {
     /// The network: a known one, an ONNX file, or a model.toml [default: the atlas's]
     #[arg(long, value_name = "F")]
     pub(crate) network: Option<String>,
-    /// The weights of a known network, as safetensors or PyTorch file [default: what `pull` downloaded]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) weights: Option<PathBuf>,
-    /// Class names: a file with a line per output, or imagenet
-    #[arg(long, value_name = "FILE")]
-    pub(crate) classes: Option<String>,
-    /// auto, cpu, cuda, cuda:N or metal
-    #[arg(long, default_value = "auto")]
-    pub(crate) device: String,
-    /// Run plain candle operators instead of the fast kernels
-    #[arg(long)]
-    pub(crate) reference: bool,
     #[command(flatten)]
-    pub(crate) input: InputArgs,
+    pub(crate) run: RunArgs,
 }
 
 /// Where something is pasted.

@@ -230,7 +230,8 @@ fn written_pads(node: &Node<'_>, n_axes: usize) -> Why<Vec<[usize; 2]>> {
     };
     if list.len() != 2 * n_axes {
         return Err(format!(
-            "pads {list:?} for {n_axes} axes; ONNX wants two numbers for each, export the network again"
+            "pads {list:?} for {}; ONNX wants two numbers for each, export the network again",
+            axes(n_axes)
         ));
     }
     if let Some(wrong) = list.iter().find(|n| !(0..=MOST).contains(n)) {
@@ -245,6 +246,14 @@ fn written_pads(node: &Node<'_>, n_axes: usize) -> Why<Vec<[usize; 2]>> {
 
 fn wrong_length(name: &str, list: &[i64], n_axes: usize) -> String {
     format!(
-        "{name} {list:?} for {n_axes} axes; ONNX wants one number for each, export the network again"
+        "{name} {list:?} for {}; ONNX wants one number for each, export the network again",
+        axes(n_axes)
     )
+}
+
+fn axes(n: usize) -> String {
+    match n {
+        1 => "1 axis".to_owned(),
+        n => format!("{n} axes"),
+    }
 }
