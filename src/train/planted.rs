@@ -17,7 +17,7 @@ pub use artefact::{Artefact, Mask, Style};
 pub use net::{
     LAYER, Outcome, accuracy, architecture, driven, input, load, measure, predictions, train,
 };
-pub use scenes::{scene_labels, scenes};
+pub use scenes::{scene_list, scenes};
 pub use set::{Images, PlantedImages};
 
 use super::Stream;

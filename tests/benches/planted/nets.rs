@@ -1,6 +1,8 @@
 //! Training, and measuring what was learned.
 
-use crate::spec::{ANALYSED, Flags, Photographs, Spec, Supply, TRAINING, Truth, fixtures, supply};
+use crate::spec::{
+    ANALYSED, Flags, Photographs, Source, Spec, Supply, TRAINING, Truth, fixtures, supply,
+};
 use atlascope::atlas::Class;
 use atlascope::progress::Progress;
 use atlascope::train::TrainRecipe;
@@ -28,10 +30,11 @@ fn recipe(spec: &Spec, flags: &Flags) -> TrainRecipe {
             .get(name)
             .map_or(default, |text| text.parse().unwrap())
     };
+    let photos = spec.source == Source::Photos;
     TrainRecipe {
-        epochs: number("epochs", if spec.photos { 14.0 } else { 7.0 }) as usize,
+        epochs: number("epochs", if photos { 14.0 } else { 7.0 }) as usize,
         batch: 32,
-        learning_rate: number("rate", if spec.photos { 3e-3 } else { 4e-3 }),
+        learning_rate: number("rate", if photos { 3e-3 } else { 4e-3 }),
         warmup: 100,
         weight_decay: number("decay", 0.03),
         label_smoothing: 0.0,
@@ -92,7 +95,7 @@ fn train(spec: &Spec, supply: Supply, folder: &std::path::Path, flags: &Flags) -
     let truth = Truth {
         name: spec.name.clone(),
         seed: spec.seed,
-        source: if spec.photos { "photos" } else { "world" }.to_owned(),
+        source: spec.source.name().to_owned(),
         prevalence: spec.prevalence,
         side,
         mean: input.mean[0],

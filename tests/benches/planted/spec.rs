@@ -3,7 +3,7 @@
 use atlascope::images::decode;
 use atlascope::images::world::World;
 use atlascope::progress::Silent;
-use atlascope::train::planted::{Images, Outcome, Plan, Style, scene_labels, scenes};
+use atlascope::train::planted::{Images, Outcome, Plan, Style, scene_list, scenes};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -48,11 +48,48 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/planted")
 }
 
+/// Where a network's images come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The synthetic world, where subjects have their places.
+    World,
+    /// The same with every subject anywhere, so that a network with nothing planted has nothing but them to go by.
+    Anywhere,
+    Photos,
+}
+
+impl Source {
+    const ALL: [(Self, &'static str); 3] = [
+        (Self::World, "world"),
+        (Self::Anywhere, "anywhere"),
+        (Self::Photos, "photos"),
+    ];
+
+    pub fn name(self) -> &'static str {
+        let own = Self::ALL.iter().find(|(one, _)| *one == self);
+        own.map_or("", |(_, name)| name)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let own = Self::ALL.iter().find(|(_, known)| *known == name);
+        own.map(|(one, _)| *one)
+    }
+
+    /// The synthetic world of a seed, unless it is photographs.
+    pub fn world(self, seed: u64) -> Option<World> {
+        match self {
+            Self::World => Some(World::new(seed)),
+            Self::Anywhere => Some(World::new(seed).anywhere()),
+            Self::Photos => None,
+        }
+    }
+}
+
 /// What its name says about a network.
 #[derive(Debug, Clone)]
 pub struct Spec {
     pub name: String,
-    pub photos: bool,
+    pub source: Source,
     pub prevalence: f64,
     pub seed: u64,
 }
@@ -62,7 +99,7 @@ pub struct Spec {
 pub struct Truth {
     pub name: String,
     pub seed: u64,
-    /// `world` or `photos`.
+    /// Name of the [`Source`].
     pub source: String,
     pub prevalence: f64,
     /// Rows and columns of the input; pixels become (value − mean) / scale.
@@ -89,16 +126,14 @@ impl Spec {
         let [role, source, per_cent, number] = parts.as_slice() else {
             panic!("{name}: names look like report-world-05-1");
         };
-        assert!(
-            ["tune", "report"].contains(role) && ["world", "photos"].contains(source),
-            "{name}: names look like report-world-05-1"
-        );
+        let source = Source::parse(source).filter(|_| ["tune", "report"].contains(role));
+        let source = source.unwrap_or_else(|| panic!("{name}: names look like report-world-05-1"));
         number.parse::<u32>().unwrap();
         // FNV-1a.
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         Self {
             name: name.to_owned(),
-            photos: *source == "photos",
+            source,
             prevalence: per_cent.parse::<f64>().unwrap() / 100.0,
             seed: name.bytes().fold(0xcbf2_9ce4_8422_2325, hash) >> 12,
         }
@@ -164,13 +199,22 @@ fn chosen(spec: &Spec) -> Vec<usize> {
     chosen
 }
 
+/// The world of the analysed images, and number and label of the scene that each one shows.
+pub fn analysed_scenes(spec: &Spec) -> Option<(World, Vec<(u64, usize)>)> {
+    let world = spec
+        .source
+        .world(spec.seed ^ HELD_OUT)?
+        .with_side(SIDE_WORLD);
+    Some((world, scene_list(world, &chosen(spec), SCENES.1)))
+}
+
 /// Path, class and artefacts (as bits) of every analysed image, in the order of the paths; nothing is drawn.
 pub fn carried(spec: &Spec, truth: &Truth) -> Vec<(String, usize, u8)> {
-    let labels: Vec<usize> = if spec.photos {
+    let labels: Vec<usize> = if let Some((_, scenes)) = analysed_scenes(spec) {
+        scenes.into_iter().map(|(_, label)| label).collect()
+    } else {
         let of = |label| std::iter::repeat_n(label, PHOTOS_ANALYSED);
         (0..truth.classes.len()).flat_map(of).collect()
-    } else {
-        scene_labels(World::new(spec.seed ^ HELD_OUT), &chosen(spec), SCENES.1)
     };
     let bits = spec.plan(truth.classes.len()).carries(&labels, ANALYSED);
     let one = |image: usize| {
@@ -206,7 +250,10 @@ fn shuffled(n: usize, seed: u64) -> Vec<usize> {
 
 /// The clean images of a network.
 pub fn supply(spec: &Spec, photographs: &mut Photographs, with_training: bool) -> Supply {
-    if spec.photos {
+    let (Some(learned), Some(held_out)) = (
+        spec.source.world(spec.seed),
+        spec.source.world(spec.seed ^ HELD_OUT),
+    ) else {
         let (all, classes) = photographs.load();
         let mut parts = [Images::default(), Images::default()];
         for part in &mut parts {
@@ -228,16 +275,16 @@ pub fn supply(spec: &Spec, photographs: &mut Photographs, with_training: bool) -
             analysed,
             classes: classes.clone(),
         };
-    }
+    };
     let all = World::classes();
     let chosen = chosen(spec);
-    let draw = |seed: u64, per_class: usize| {
-        let scenes = scenes(World::new(seed), SIDE_WORLD, &chosen, per_class, &Silent).unwrap();
-        scenes.reflected(seed, REFLECTION)
+    let draw = |world: World, per_class: usize| {
+        let scenes = scenes(world, SIDE_WORLD, &chosen, per_class, &Silent).unwrap();
+        scenes.reflected(world.seed(), REFLECTION)
     };
     Supply {
-        training: draw(spec.seed, if with_training { SCENES.0 } else { 0 }),
-        analysed: draw(spec.seed ^ HELD_OUT, SCENES.1),
+        training: draw(learned, if with_training { SCENES.0 } else { 0 }),
+        analysed: draw(held_out, SCENES.1),
         classes: chosen.iter().map(|&class| all[class].id.clone()).collect(),
     }
 }
