@@ -9,11 +9,13 @@
 //! position is exact and a benchmark scores the search alone.
 
 mod artefact;
+mod finetune;
 mod net;
 mod scenes;
 mod set;
 
 pub use artefact::{Artefact, Mask, Style};
+pub use finetune::Trunk;
 pub use net::{
     LAYER, Outcome, accuracy, architecture, driven, input, load, measure, predictions, train,
 };

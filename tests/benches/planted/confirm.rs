@@ -3,7 +3,7 @@
 
 use crate::find;
 use crate::images::truth;
-use crate::nets::classes;
+use crate::nets;
 use crate::score::Net;
 use crate::spec::{Flags, Photographs, Spec, analysed_scenes, fixtures};
 use atlascope::atlas::Atlas;
@@ -11,7 +11,7 @@ use atlascope::causal::tester::{NetworkTester, Options};
 use atlascope::store;
 use atlascope::suspects::claim::{Estimate, Outcome, Shown, Tester as _, outcome};
 use atlascope::suspects::{self, Candidate};
-use atlascope::train::planted::{self, Artefact};
+use atlascope::train::planted::Artefact;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -156,8 +156,7 @@ fn net(
     ranks: &[usize],
 ) -> Vec<Value> {
     let (truth, spec) = (truth(root, name), Spec::parse(name));
-    let bytes = std::fs::read(root.join(name).join("net.onnx")).unwrap();
-    let network = planted::load(name, &bytes, truth.side, classes(&truth.classes)).unwrap();
+    let (network, _) = nets::open(root, name, &truth);
     let mut network = Some(network);
     let open = move |_: &Atlas| network.take().ok_or_else(|| "it is open".to_owned());
     let folders = vec![images.to_owned()];

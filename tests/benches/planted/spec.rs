@@ -14,11 +14,9 @@ const SCENES: (usize, usize) = (1200, 500);
 /// Photographs per class to learn from; the rest are analysed.
 const PHOTOS: usize = 250;
 const PHOTOS_ANALYSED: usize = 150;
-/// Share of the light that a scene's reflection of another scene keeps.
+/// Share of the light that an image's reflection of another one keeps: what is recognised without doubt leaves a
+/// network no reason to learn anything else.
 const REFLECTION: (f32, f32) = (0.42, 0.5);
-/// Sides of pictures.
-const SIDE_WORLD: usize = 32;
-const SIDE_PHOTOS: usize = 48;
 
 /// Flags with a value, by name without the dashes.
 pub type Flags = HashMap<String, String>;
@@ -56,14 +54,26 @@ pub enum Source {
     /// The same with every subject anywhere, so that a network with nothing planted has nothing but them to go by.
     Anywhere,
     Photos,
+    /// Photographs in full size, for a new last block of a trained network.
+    Finetuned,
 }
 
 impl Source {
-    const ALL: [(Self, &'static str); 3] = [
+    const ALL: [(Self, &'static str); 4] = [
         (Self::World, "world"),
         (Self::Anywhere, "anywhere"),
         (Self::Photos, "photos"),
+        (Self::Finetuned, "finetuned"),
     ];
+
+    /// Rows and columns of the images.
+    pub fn side(self) -> usize {
+        match self {
+            Self::World | Self::Anywhere => 32,
+            Self::Photos => 48,
+            Self::Finetuned => 224,
+        }
+    }
 
     pub fn name(self) -> &'static str {
         let own = Self::ALL.iter().find(|(one, _)| *one == self);
@@ -80,7 +90,7 @@ impl Source {
         match self {
             Self::World => Some(World::new(seed)),
             Self::Anywhere => Some(World::new(seed).anywhere()),
-            Self::Photos => None,
+            Self::Photos | Self::Finetuned => None,
         }
     }
 }
@@ -151,16 +161,20 @@ pub struct Supply {
     pub classes: Vec<String>,
 }
 
-/// Photographs as small squares, decoded once for several networks.
+/// Where photographs and trained networks are.
+pub fn data() -> PathBuf {
+    let data = std::env::var_os("ATLASCOPE_DATA");
+    PathBuf::from(data.expect("photographs need ATLASCOPE_DATA, the folder of the shared data"))
+}
+
+/// Photographs as squares of one size, decoded once for several networks.
 #[derive(Default)]
-pub struct Photographs(Option<(Images, Vec<String>)>);
+pub struct Photographs(HashMap<usize, (Images, Vec<String>)>);
 
 impl Photographs {
-    fn load(&mut self) -> &(Images, Vec<String>) {
-        self.0.get_or_insert_with(|| {
-            let data = std::env::var_os("ATLASCOPE_DATA")
-                .expect("photographs need ATLASCOPE_DATA, the folder of the shared data");
-            let root = Path::new(&data).join("photos/imagenette");
+    fn load(&mut self, side: usize) -> &(Images, Vec<String>) {
+        self.0.entry(side).or_insert_with(|| {
+            let root = data().join("photos/imagenette");
             let sorted = |folder: &Path| {
                 let entries = std::fs::read_dir(folder).unwrap();
                 let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
@@ -168,16 +182,19 @@ impl Photographs {
                 paths
             };
             let mut images = Images {
-                side: SIDE_PHOTOS,
+                side,
                 ..Images::default()
             };
             let folders = sorted(&root);
             for (label, folder) in folders.iter().enumerate() {
                 for path in sorted(folder) {
                     let photo = decode::load(&path).unwrap();
-                    let side = SIDE_PHOTOS as u32;
-                    let filter = image::imageops::FilterType::Triangle;
-                    let small = image::imageops::resize(&photo, side, side, filter);
+                    let small = if photo.dimensions() == (side as u32, side as u32) {
+                        photo
+                    } else {
+                        let filter = image::imageops::FilterType::Triangle;
+                        image::imageops::resize(&photo, side as u32, side as u32, filter)
+                    };
                     images.pixels.extend_from_slice(small.as_raw());
                     images.labels.push(label);
                 }
@@ -204,7 +221,7 @@ pub fn analysed_scenes(spec: &Spec) -> Option<(World, Vec<(u64, usize)>)> {
     let world = spec
         .source
         .world(spec.seed ^ HELD_OUT)?
-        .with_side(SIDE_WORLD);
+        .with_side(spec.source.side());
     Some((world, scene_list(world, &chosen(spec), SCENES.1)))
 }
 
@@ -254,7 +271,7 @@ pub fn supply(spec: &Spec, photographs: &mut Photographs, with_training: bool) -
         spec.source.world(spec.seed),
         spec.source.world(spec.seed ^ HELD_OUT),
     ) else {
-        let (all, classes) = photographs.load();
+        let (all, classes) = photographs.load(spec.source.side());
         let mut parts = [Images::default(), Images::default()];
         for part in &mut parts {
             part.side = all.side;
@@ -269,6 +286,11 @@ pub fn supply(spec: &Spec, photographs: &mut Photographs, with_training: bool) -
                 part.labels.push(label);
             }
         }
+        if spec.source == Source::Finetuned {
+            let seeds = [spec.seed, spec.seed ^ HELD_OUT];
+            let pairs = parts.iter_mut().zip(seeds);
+            pairs.for_each(|(part, seed)| *part = part.reflected(seed, REFLECTION));
+        }
         let [training, analysed] = parts;
         return Supply {
             training,
@@ -279,7 +301,7 @@ pub fn supply(spec: &Spec, photographs: &mut Photographs, with_training: bool) -
     let all = World::classes();
     let chosen = chosen(spec);
     let draw = |world: World, per_class: usize| {
-        let scenes = scenes(world, SIDE_WORLD, &chosen, per_class, &Silent).unwrap();
+        let scenes = scenes(world, spec.source.side(), &chosen, per_class, &Silent).unwrap();
         scenes.reflected(world.seed(), REFLECTION)
     };
     Supply {
