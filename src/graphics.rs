@@ -180,7 +180,8 @@ pub struct Frame {
 
 /// A way to bring pictures to the screen. It remembers what the terminal holds and sends differences.
 pub trait BackEnd {
-    /// Shows exactly `placements`. Bytes for the terminal are appended to `out` and belong after the frame's text.
+    /// Shows exactly `placements`. Bytes for the terminal are appended to `out` and belong after the frame's text;
+    /// before it, where characters stand for pictures ([`Frame::placeholders`]).
     ///
     /// At most about `upload_budget` bytes are spent on pictures the terminal does not have yet, in the order of
     /// `placements`; one picture always fits unless the budget is 0. Placements whose picture is not there

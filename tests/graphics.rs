@@ -8,6 +8,7 @@ mod model;
 mod oneshot;
 mod placeholder;
 mod probe;
+mod raster;
 mod shell;
 mod sixel;
 

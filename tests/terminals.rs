@@ -3,6 +3,7 @@
 
 mod budgets;
 mod expected;
+mod growing;
 mod painted;
 mod real;
 mod shown;

@@ -131,6 +131,11 @@ impl Canvas {
         for &target in &frame.covered {
             pen.forget(area_of(target));
         }
+        // What characters stand for has to be there before them, or nothing is seen until it has come.
+        let pictures_first = state.screen.protocol == Protocol::Placeholders;
+        if pictures_first {
+            self.terminal.backend_mut().write_all(bytes)?;
+        }
         let drawn = self.terminal.draw(|canvas| {
             view(state, canvas);
             let buf = canvas.buffer_mut();
@@ -146,7 +151,7 @@ impl Canvas {
             spell_out(&frame.placeholders, buf);
         })?;
         self.text = (!frame.covered.is_empty()).then(|| drawn.buffer.clone());
-        self.write_pictures(bytes)
+        self.write_pictures(if pictures_first { &[] } else { bytes })
     }
 
     /// Writes pictures, then what of the text they were drawn over; the cursor ends where it is seen.

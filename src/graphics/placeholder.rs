@@ -101,7 +101,8 @@ pub fn squares(placement: &Placement, (width, height): (u32, u32)) -> Option<Squ
 /// How a [`Painter`] behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Low byte of the ids, the colour of the characters: different runs should use different ones.
+    /// Low byte of the ids, the colour of the characters: different runs should use different ones. From 16 on, since
+    /// tmux sends the first sixteen colours on by name (`SGR 34`), and not every terminal finds the number again.
     pub low: u8,
     /// Wrap everything for tmux.
     pub tmux: bool,
@@ -114,7 +115,7 @@ impl Options {
     pub fn with_seed(seed: u64) -> Self {
         let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         Self {
-            low: 1 + (spread % 255) as u8,
+            low: 16 + (spread % 240) as u8,
             tmux: false,
             decoded_limit: 200 << 20,
         }

@@ -148,8 +148,11 @@ impl<E: Encoding> Painter<E> {
             return apart;
         }
         let columns = usize::from(self.canvas.size().0);
-        let mut together = self.rectangles(|at| pick(at) || self.canvas.is_gap(at));
-        together.retain(|&target| characters(target, columns).any(&pick));
+        let together = self.rectangles(|at| pick(at) || self.canvas.is_gap(at));
+        let together = together.into_iter();
+        let together: Vec<Target> = together
+            .filter_map(|target| shrunk(target, columns, &pick))
+            .collect();
         if together.len() < apart.len() {
             together
         } else {
@@ -301,6 +304,21 @@ fn characters(target: Target, columns: usize) -> impl Iterator<Item = usize> {
     rows.flat_map(move |row| {
         let start = row * columns + usize::from(target.column);
         start..start + usize::from(target.columns)
+    })
+}
+
+/// The part of a rectangle that reaches around the characters for which `pick` holds, if there are any. Each of its
+/// edges touches one: a strip cut from it is never without.
+fn shrunk(target: Target, columns: usize, pick: impl Fn(usize) -> bool) -> Option<Target> {
+    let picked = || characters(target, columns).filter(|&at| pick(at));
+    let rows = || picked().map(|at| (at / columns) as u16);
+    let cols = || picked().map(|at| (at % columns) as u16);
+    let (top, left) = (rows().min()?, cols().min()?);
+    Some(Target {
+        column: left,
+        row: top,
+        columns: cols().max()? - left + 1,
+        rows: rows().max()? - top + 1,
     })
 }
 

@@ -6,7 +6,7 @@ use atlascope::graphics::placeholder::{
     CHARACTER, DIACRITICS, Options, Painter, Placeholder, number, squares,
 };
 use atlascope::graphics::{BackEnd as _, Picture, Placement, Source, Target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What tmux hands on, and nothing else: everything has to be wrapped.
 fn unwrapped(bytes: &[u8]) -> Vec<u8> {
@@ -139,6 +139,18 @@ fn a_terminal_around_tmux_shows_the_right_parts() {
     assert_eq!(read(&after).len(), 5 * 4 + 4 * 3);
     model.feed(&unwrapped(&painter.farewell()));
     assert!(model.pictures.is_empty());
+}
+
+/// tmux says `SGR 34` and `SGR 94` for the first sixteen colours, which for some terminals are names and no numbers.
+#[test]
+fn no_run_takes_a_colour_that_has_a_name() {
+    let mut taken = BTreeSet::new();
+    for seed in 0..10_000 {
+        let options = Options::with_seed(seed);
+        assert!(options.low >= 16, "seed {seed}: {}", options.low);
+        taken.insert(options.low);
+    }
+    assert_eq!(taken.len(), 240);
 }
 
 #[test]

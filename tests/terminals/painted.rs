@@ -8,6 +8,7 @@ use atlascope::atlas::{Atlas, Level, TILE_SIZE};
 use atlascope::explorer::{State, pictures, placements};
 use atlascope::graphics::{PictureKey, Protocol};
 use image::{Rgba, RgbaImage};
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -27,6 +28,60 @@ pub(super) struct Found {
     pub(super) beside: f64,
     /// Characters that show a picture and should not, or the other way round.
     pub(super) astray: Vec<(u32, u32)>,
+}
+
+/// How far a protocol's screen may be from what is meant.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Largest difference of a channel on the map where icons are shown in their own size.
+    own: u8,
+    /// The same where they are reduced, so that their means become the palette's colours.
+    reduced: u8,
+    /// Mean difference of the map's channels at any size.
+    mean: f64,
+    /// Mean difference beside the map, where the terminal enlarges.
+    beside: f64,
+}
+
+impl Limits {
+    pub(super) fn of(protocol: Protocol) -> Self {
+        let exact = Self {
+            own: 0,
+            reduced: 32,
+            mean: 4.5,
+            beside: 10.0,
+        };
+        match protocol {
+            // Colours are given in per cent.
+            Protocol::Sixel => Self { own: 1, ..exact },
+            // JPEG of quality 80, on icons that are half noise and at the edges of a flag.
+            Protocol::Iterm => Self {
+                own: 80,
+                reduced: 80,
+                mean: 7.5,
+                ..exact
+            },
+            _ => exact,
+        }
+    }
+
+    /// True when what was found is what `state` means, beside the map as well.
+    pub(super) fn admit(self, state: &State, found: &Found) -> bool {
+        self.admit_map(state, found) && found.beside <= self.beside && found.astray.is_empty()
+    }
+
+    /// The same of the map alone, but for characters that are astray.
+    pub(super) fn admit_map(self, state: &State, found: &Found) -> bool {
+        let size = state.level().unwrap().icons.size;
+        let side = u32::from(state.projection().unwrap().cell_columns) * 8;
+        let worst = match side.cmp(&size) {
+            Ordering::Equal if !state.display.density_icons => self.own,
+            // The terminal enlarges.
+            Ordering::Greater => u8::MAX,
+            _ => self.reduced,
+        };
+        found.worst <= worst && found.pixels > 5000 && found.mean <= self.mean
+    }
 }
 
 /// What `state` means, over its background; transparent where no picture is meant.

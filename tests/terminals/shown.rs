@@ -1,7 +1,7 @@
 //! The decoded picture after scripted moves, also at the map's edges, for every protocol.
 
 use super::expected::{screen, state};
-use super::painted::{Found, compare, meant};
+use super::painted::{Limits, compare, meant};
 use super::{QUIET, SIZE, explore, quit, sample, shows};
 use crate::support::terminal::{Line, Personality, Terminal};
 use atlascope::atlas::Atlas;
@@ -9,23 +9,9 @@ use atlascope::atlas::sample::{SampleSpec, atlas};
 use atlascope::explorer::{Message, State, keymap, update};
 use atlascope::graphics::Protocol;
 use atlascope::store;
-use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// How far a protocol's screen may be from what is meant.
-#[derive(Clone, Copy)]
-struct Limits {
-    /// Largest difference of a channel on the map where icons are shown in their own size.
-    own: u8,
-    /// The same where they are reduced, so that their means become the palette's colours.
-    reduced: u8,
-    /// Mean difference of the map's channels at any size.
-    mean: f64,
-    /// Mean difference beside the map, where the terminal enlarges.
-    beside: f64,
-}
 
 /// A program in a terminal, and a state in which the same keys were pressed.
 struct Session {
@@ -37,7 +23,7 @@ struct Session {
 }
 
 impl Session {
-    fn open(folder: &Path, personality: Personality, protocol: Protocol, limits: Limits) -> Self {
+    fn open(folder: &Path, personality: Personality, protocol: Protocol) -> Self {
         let path = folder.join("two.atlas");
         let made = atlas(&SampleSpec {
             layers: vec!["mixed4c".to_owned(), "mixed5b".to_owned()],
@@ -49,7 +35,7 @@ impl Session {
             terminal: explore(&path, personality, SIZE),
             state: state(&made, screen(SIZE, (8, 16), protocol), ""),
             atlas: made,
-            limits,
+            limits: Limits::of(protocol),
             keys: String::new(),
         }
     }
@@ -86,7 +72,7 @@ impl Session {
             let shown = self.terminal.picture_on([0; 3]);
             assert_eq!(shown.dimensions(), meant.dimensions());
             let found = compare(&self.state, &meant, &shown);
-            if self.within(&found) {
+            if self.limits.admit(&self.state, &found) {
                 println!("{} {:?}: {found:?}", self.keys, self.state.zoom);
                 return;
             }
@@ -109,23 +95,6 @@ impl Session {
         }
     }
 
-    fn within(&self, found: &Found) -> bool {
-        let limits = self.limits;
-        let size = self.state.level().unwrap().icons.size;
-        let side = u32::from(self.state.projection().unwrap().cell_columns) * 8;
-        let worst = match side.cmp(&size) {
-            Ordering::Equal if !self.state.display.density_icons => limits.own,
-            // The terminal enlarges.
-            Ordering::Greater => u8::MAX,
-            _ => limits.reduced,
-        };
-        found.worst <= worst
-            && found.pixels > 5000
-            && found.mean <= limits.mean
-            && found.beside <= limits.beside
-            && found.astray.is_empty()
-    }
-
     fn quit(self) {
         quit(self.terminal);
     }
@@ -133,9 +102,9 @@ impl Session {
 
 /// Every kind of move: closer, across, to the edges and into the corners, there and back, to another layer, to another
 /// grid, to windows whose edges cut icons, far out again.
-fn follows(personality: Personality, protocol: Protocol, limits: Limits) {
+fn follows(personality: Personality, protocol: Protocol) {
     let folder = tempfile::tempdir().unwrap();
-    let mut session = Session::open(folder.path(), personality, protocol, limits);
+    let mut session = Session::open(folder.path(), personality, protocol);
     session.agrees();
     for keys in [
         "+",
@@ -168,48 +137,22 @@ fn follows(personality: Personality, protocol: Protocol, limits: Limits) {
 
 #[test]
 fn kitty_shows_the_map() {
-    let limits = Limits {
-        own: 0,
-        reduced: 32,
-        mean: 4.5,
-        beside: 10.0,
-    };
-    follows(Personality::Kitty, Protocol::Kitty, limits);
+    follows(Personality::Kitty, Protocol::Kitty);
 }
 
 #[test]
 fn placeholders_show_the_map() {
-    let limits = Limits {
-        own: 0,
-        reduced: 32,
-        mean: 4.5,
-        beside: 10.0,
-    };
-    follows(Personality::Tmux, Protocol::Placeholders, limits);
+    follows(Personality::Tmux, Protocol::Placeholders);
 }
 
 #[test]
 fn sixel_shows_the_map() {
-    let limits = Limits {
-        // Colours are given in per cent.
-        own: 1,
-        reduced: 32,
-        mean: 4.5,
-        beside: 10.0,
-    };
-    follows(Personality::Xterm, Protocol::Sixel, limits);
+    follows(Personality::Xterm, Protocol::Sixel);
 }
 
 #[test]
 fn inline_pictures_show_the_map() {
-    let limits = Limits {
-        // JPEG of quality 80, on icons that are half noise and at the edges of a flag.
-        own: 80,
-        reduced: 80,
-        mean: 7.5,
-        beside: 10.0,
-    };
-    follows(Personality::Iterm, Protocol::Iterm, limits);
+    follows(Personality::Iterm, Protocol::Iterm);
 }
 
 #[test]

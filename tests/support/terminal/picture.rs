@@ -114,7 +114,9 @@ impl Shown {
         let mut placed: Vec<_> = self.terminal.graphics.kitty_placements.values().collect();
         placed.sort_by_key(|p| (p.z_index, p.image_id, p.placement_id));
         for placement in placed {
-            let image = self.held(placement.image_id);
+            let Some(image) = self.held(placement.image_id) else {
+                continue;
+            };
             let (width, height) = (image.width() as usize, image.height() as usize);
             if let Some(quad) = kitty_overlay_geometry(placement, width, height, &viewport) {
                 lay(&mut canvas, &image, &quad);
@@ -123,10 +125,10 @@ impl Shown {
         canvas
     }
 
-    /// A picture of kitty's.
-    fn held(&self, id: u32) -> RgbaImage {
-        let image = &self.terminal.graphics.kitty_images[&id].data;
-        rgba(image.width, image.height, &image.pixels)
+    /// A picture of kitty's, if it is there.
+    fn held(&self, id: u32) -> Option<RgbaImage> {
+        let image = &self.terminal.graphics.kitty_images.get(&id)?.data;
+        Some(rgba(image.width, image.height, &image.pixels))
     }
 
     /// The same where half-blocks are the pictures.
@@ -187,11 +189,14 @@ impl Shown {
         (column, row): (usize, usize),
     ) {
         let divided = &self.terminal.graphics.kitty_virtual_placements;
-        let divided = resolve_virtual_placement(divided, run.image_id, run.placement_id)
-            .unwrap_or_else(|| panic!("column {column}, row {row}: nothing for {run:?}"));
-        let picture = pictures
-            .entry(run.image_id)
-            .or_insert_with(|| self.held(run.image_id));
+        let divided = resolve_virtual_placement(divided, run.image_id, run.placement_id);
+        if let (None, Some(picture)) = (pictures.get(&run.image_id), self.held(run.image_id)) {
+            pictures.insert(run.image_id, picture);
+        }
+        // As in a terminal, nothing is seen of a picture that is not there (yet).
+        let (Some(divided), Some(picture)) = (divided, pictures.get(&run.image_id)) else {
+            return;
+        };
         let whole = (divided.x, divided.y, divided.width, divided.height);
         let geometry = compute_run_geometry(
             run,
