@@ -113,7 +113,7 @@ pub fn atlas(name: &str, root: &Path, flags: &Flags, photographs: &mut Photograp
         attribution: AttributionRecipe::default(),
         // Nobody looks at the icons here.
         icons: IconRecipe {
-            size: 16,
+            size: if truth.side < 64 { 16 } else { 32 },
             steps: 1,
             ..IconRecipe::default()
         },

@@ -5,7 +5,7 @@
 //! cargo bench --bench planted -- images NET DIR [--from D] write DIR/images/CLASS/*.png and DIR/carries.json
 //! cargo bench --bench planted -- find NET… --to FOLDER     write our own lists of candidates as FOLDER/NET.json
 //! cargo bench --bench planted -- confirm NET… --images FOLDER [--json FILE] [--ranks 5,9]   test the first ten; FOLDER/NET from images
-//! cargo bench --bench planted -- score [METHOD=FOLDER…] [--role tune]      score lists of candidates
+//! cargo bench --bench planted -- score [METHOD=FOLDER…] [--role tune] [--each 1]  score lists of candidates
 //! ```
 //!
 //! A network's name says everything about it: `tune` or `report`, its images, the prevalence in per cent, a number:
