@@ -51,6 +51,7 @@ mod show;
 mod suspects;
 #[cfg(feature = "build")]
 mod train_demo;
+mod written;
 
 pub use args::Args;
 pub use failure::{Failure, Kind};

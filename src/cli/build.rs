@@ -5,7 +5,7 @@ use super::args::{
 };
 use super::interrupt::Interrupt;
 use super::progress::Report;
-use super::{Failure, classes, networks, output};
+use super::{Failure, classes, networks, output, written};
 use crate::atlas::{
     AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe, ObjectiveForm,
     Precision, Recipe, Relaxation, Source, TransformForm,
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
-    check_output(&args.output, args.force)?;
+    written::check_output(&args.output, args.force)?;
     let positions = positions(args)?;
     let folders = folders(args)?;
     let networks::Loaded {
@@ -112,62 +112,6 @@ fn part_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".part");
     PathBuf::from(name)
-}
-
-/// Refuses to write where something is in the way, before any work is done.
-pub(super) fn check_output(path: &Path, force: bool) -> Result<(), Failure> {
-    if path.is_dir() {
-        return Err(Failure::usage(format!("{} is a folder", path.display()))
-            .hint("give -o a file name, for example my.atlas"));
-    }
-    if path.exists() && !force {
-        return Err(Failure::failed(format!("{} exists", path.display()))
-            .hint("--force replaces it once the new one is complete"));
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(Failure::failed(format!(
-            "the folder {} does not exist",
-            folder.display()
-        )));
-    }
-    Ok(())
-}
-
-/// Refuses outputs that are one of the `inputs`, also by a link, or each other.
-pub(super) fn check_apart(outputs: &[&Path], inputs: &[&Path]) -> Result<(), Failure> {
-    // A file that is not there yet is known by its folder and its name.
-    let place = |path: &Path| {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok();
-        let by_name = folder
-            .zip(path.file_name())
-            .map(|(folder, name)| folder.join(name));
-        path.canonicalize().ok().or(by_name)
-    };
-    for (idx, output) in outputs.iter().enumerate() {
-        let Some(at) = place(output) else { continue };
-        if inputs
-            .iter()
-            .any(|input| place(input).as_ref() == Some(&at))
-        {
-            let text = format!("{} is read here, so it is not written", output.display());
-            return Err(Failure::usage(text).hint("give the output another name"));
-        }
-        if outputs[..idx]
-            .iter()
-            .any(|other| place(other).as_ref() == Some(&at))
-        {
-            let text = format!("two outputs are called {}", output.display());
-            return Err(Failure::usage(text).hint("give each a name of its own"));
-        }
-    }
-    Ok(())
 }
 
 /// What a failed build says, with the way to go on.
@@ -349,22 +293,5 @@ fn icon_recipe(args: &BuildArgs) -> IconRecipe {
             PrecisionArg::Half => Precision::Half,
         },
         ..default
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_are_no_inputs_and_not_each_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let atlas = folder.path().join("my.atlas");
-        std::fs::write(&atlas, b"x").unwrap();
-        let by_detour = folder.path().join(".").join("my.atlas");
-        let (new, other) = (folder.path().join("a.png"), folder.path().join("b.png"));
-        assert!(check_apart(&[&new, &other], &[&atlas]).is_ok());
-        assert!(check_apart(&[&by_detour], &[&atlas]).is_err());
-        assert!(check_apart(&[&new, &folder.path().join("./a.png")], &[&atlas]).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use super::args::DemoArgs;
 use super::explore::Wishes;
 use super::interrupt::Interrupt;
-use super::{Failure, build, explore, networks};
+use super::{Failure, build, explore, networks, written};
 use crate::atlas::{
     Atlas, AttributionRecipe, CollectRecipe, IconRecipe, LayoutRecipe, Recipe, Source,
 };
@@ -37,7 +37,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), Failure> {
             return Err(Failure::failed(format!("{} exists", path.display()))
                 .hint("give --save a new file"));
         }
-        build::check_output(path, false)?;
+        written::check_output(path, false)?;
     }
     if args.no_explore {
         let path = args.save.as_deref().unwrap_or(Path::new("demo.atlas"));

@@ -1,7 +1,7 @@
 //! `atlascope export`: an atlas as a picture, a page, tables.
 
 use super::args::ExportArgs;
-use super::{Failure, build, open, output};
+use super::{Failure, open, output, written};
 use crate::atlas::{Atlas, LayerAtlas};
 use crate::store::export::{self, PictureOptions};
 
@@ -17,7 +17,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
             ))
             .hint(format!("name it {}", name.display())));
         }
-        build::check_apart(&[path], &[&args.atlas])?;
+        written::check_apart(&[path], &[&args.atlas])?;
         if path.exists() && !args.force {
             return Err(
                 Failure::failed(format!("{} exists", path.display())).hint("--force replaces it")

@@ -11,7 +11,7 @@ pub(super) use tell::network_flags;
 use super::args::{
     CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, RunArgs, TestedNetworkArgs,
 };
-use super::{Failure, build, networks, open, output};
+use super::{Failure, networks, open, output, written};
 use crate::atlas::{Atlas, ClassId, class_called};
 use crate::causal::paste::{At, Piece};
 use crate::causal::picture::{self, Patch};
@@ -49,9 +49,9 @@ pub(super) fn run(args: &PatchArgs) -> Result<(), Failure> {
         .map(PathBuf::as_path)
         .chain(args.network.network.as_deref().map(Path::new))
         .collect();
-    build::check_apart(&outputs, &inputs)?;
+    written::check_apart(&outputs, &inputs)?;
     if let Some(path) = &args.png {
-        build::check_output(path, args.force)?;
+        written::check_output(path, args.force)?;
     }
     if let Some(folder) = args.images.iter().find(|folder| !folder.is_dir()) {
         let text = format!("--images {} is no folder", folder.display());

@@ -3,7 +3,7 @@
 use super::args::PredictArgs;
 use super::interrupt::Interrupt;
 use super::progress::Report;
-use super::{Failure, build, classes, networks, output};
+use super::{Failure, classes, networks, output, written};
 use crate::atlas::{Class, class_called};
 use crate::files;
 use crate::images::{DecodeError, Folder, ImageSet as _, decode, labels::LabelTable};
@@ -36,7 +36,7 @@ struct Answer {
 
 pub(super) fn run(args: &PredictArgs) -> Result<(), Failure> {
     if let Some(path) = &args.npy {
-        build::check_output(path, args.force)?;
+        written::check_output(path, args.force)?;
     }
     let folders = folders(args)?;
     let items = items(args, &folders)?;

@@ -2,7 +2,7 @@
 
 use super::args::{ReportArgs, RetestArgs};
 use super::patch::{self, claims};
-use super::{Failure, build, open, output};
+use super::{Failure, open, output, written};
 use crate::atlas::{Atlas, Recipe};
 use crate::causal::report::{self, Pictures, Report};
 use crate::causal::retest::{self, Fate};
@@ -31,9 +31,9 @@ pub(super) fn report(args: &ReportArgs) -> Result<(), Failure> {
         .flatten()
         .map(PathBuf::as_path)
         .collect();
-    build::check_apart(&outputs, &inputs)?;
+    written::check_apart(&outputs, &inputs)?;
     for path in &outputs {
-        build::check_output(path, args.force)?;
+        written::check_output(path, args.force)?;
     }
     let atlas = open::read(&args.atlas)?;
     let path = match &args.claims {

@@ -3,12 +3,12 @@
 use super::args::TrainDemoArgs;
 use super::interrupt::Interrupt;
 use super::progress::Report;
-use super::{Failure, build, output};
+use super::{Failure, output, written};
 use crate::train::{self, TrainError, TrainRecipe};
 use std::fmt::Write as _;
 
 pub(super) fn run(args: &TrainDemoArgs) -> Result<(), Failure> {
-    build::check_output(&args.output, args.force)?;
+    written::check_output(&args.output, args.force)?;
     let mut recipe = TrainRecipe::default();
     recipe.seed = args.seed.unwrap_or(recipe.seed);
     recipe.epochs = args.epochs.map_or(recipe.epochs, |epochs| epochs as usize);
