@@ -216,7 +216,7 @@ fn about(state: &State, theme: &Theme, sheet: &mut Sheet<'_>) {
     sheet.line(&class, theme.strong);
     let layer = atlas.layers.get(candidate.layer);
     let cell = candidate.cell;
-    let nth = candidate.component.map(|n| format!(" {}", n + 1));
+    let nth = candidate.component.map(|n| format!(" {n}"));
     let row = board.row();
     let kind = row.map(|row| board.text(atlas, Head::Kind, row));
     sheet.line(
