@@ -34,7 +34,7 @@ pub mod transform;
 pub use ascent::{BATCH, Error, Job, NetworkTap, Renderer, Tap, total_steps};
 
 use crate::atlas::IconRecipe;
-use crate::network::{Layer, Network};
+use crate::network::{Layer, Network, NetworkError};
 use transform::Draw;
 
 /// Largest icons that are offered, pixels.
@@ -44,22 +44,47 @@ const LARGEST: usize = 512;
 /// hour is spent on what comes before the icons.
 ///
 /// # Errors
-/// [`Error::TooSmall`] with the least size that would do.
+/// [`Error::TooSmall`] with the least size that would do, [`Error::OwnSize`] where only the network's own does.
 pub fn check_size(network: &Network, layer: &Layer, recipe: &IconRecipe) -> Result<(), Error> {
-    let fails = |size: usize| {
-        let sides = Draw::sizes(recipe.transforms, size).into_iter();
-        let mut results = sides.map(|side| network.takes(side, layer.id));
-        results.find_map(Result::err)
-    };
+    let fails = |size: usize| failure(network, layer, recipe, size);
     let size = recipe.size as usize;
     let Some(why) = fails(size) else {
         return Ok(());
     };
+    let own = network.input.size;
     let layer = layer.name.clone();
     match (size + 1..=LARGEST).find(|&size| fails(size).is_none()) {
         Some(least) => Err(Error::TooSmall { layer, size, least }),
+        None if own < size && fails(own).is_none() => Err(Error::OwnSize { layer, size, own }),
         None => Err(Error::NoSize { layer, size, why }),
     }
+}
+
+/// Side of the icons where nobody chose one: the recipe's, but the network's own input's where that reaches all layers
+/// and the recipe's does not. Networks with a code for each position take images of one size alone.
+pub fn fitting_size(network: &Network, layers: &[Layer], recipe: &IconRecipe) -> u32 {
+    let reaches = |size: usize| {
+        let mut layers = layers.iter();
+        layers.all(|layer| failure(network, layer, recipe, size).is_none())
+    };
+    let own = network.input.size;
+    if own <= LARGEST && !reaches(recipe.size as usize) && reaches(own) {
+        own as u32
+    } else {
+        recipe.size
+    }
+}
+
+/// Why icons of `size` pixels, or what the transforms leave of them, do not reach the layer.
+fn failure(
+    network: &Network,
+    layer: &Layer,
+    recipe: &IconRecipe,
+    size: usize,
+) -> Option<NetworkError> {
+    let sides = Draw::sizes(recipe.transforms, size).into_iter();
+    let mut results = sides.map(|side| network.takes(side, layer.id));
+    results.find_map(Result::err)
 }
 
 /// A finished icon.

@@ -39,7 +39,7 @@ pub use ops::Opaque;
 
 use crate::atlas::{Class, Precision, Relaxation};
 use candle_core::{DType, Device, Tensor};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// What can go wrong in a network.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +155,8 @@ pub struct Network {
     model: Option<Box<dyn Model>>,
     /// The graph packed for the CPU, made when it is first needed.
     engine: OnceLock<Option<kernels::Engine>>,
+    /// How the logits follow from layers, derived when attributions first need it.
+    ways: Mutex<attribution::Ways>,
 }
 
 impl Network {
@@ -183,6 +185,7 @@ impl Network {
             fields,
             model: None,
             engine: OnceLock::new(),
+            ways: Mutex::default(),
         })
     }
 

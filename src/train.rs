@@ -15,7 +15,7 @@ mod rules;
 
 pub use demo::{DemoResult, Probe, WorldImages, demo, shortcut_probe};
 
-use crate::network::{Graph, InputSpec, NetworkError, NodeId};
+use crate::network::{Graph, InputSpec, Network, NetworkError, NodeId};
 use crate::progress::{Interrupted, Progress, check};
 use augment::Augment;
 use candle_core::{D, Device, Tensor};
@@ -150,6 +150,18 @@ pub struct Task<'a> {
     pub training: &'a dyn Dataset,
     /// Images to measure with.
     pub held_out: &'a dyn Dataset,
+    /// A network whose values at a node the graph takes for its input, instead of the images; it stays as it is.
+    pub trunk: Option<(&'a Network, NodeId)>,
+}
+
+impl Task<'_> {
+    /// What the graph takes for some images.
+    fn seen(&self, images: Tensor) -> Result<Tensor> {
+        match self.trunk {
+            Some((network, node)) => Ok(network.forward(&images, &[node])?.swap_remove(0)),
+            None => Ok(images),
+        }
+    }
 }
 
 /// Trains; `checkpoint` sees the weights after every epoch.
@@ -176,7 +188,7 @@ pub fn fit(
         &augment,
         None,
     )?;
-    model.equalise(&first.0)?;
+    model.equalise(&task.seen(first.0)?)?;
 
     let steps_per_epoch = order.len() / recipe.batch.min(order.len());
     let total = recipe.epochs * steps_per_epoch;
@@ -201,7 +213,7 @@ pub fn fit(
             let step = epoch * steps_per_epoch + index;
             let seed = stream.next();
             let (images, labels) = batch(task.training, chunk, &augment, Some(seed))?;
-            let logits = model.logits(&images)?;
+            let logits = model.logits(&task.seen(images)?)?;
             let loss = smoothed_cross_entropy(&logits, &labels, recipe.label_smoothing)?;
             let value = f64::from(loss.to_scalar::<f32>()?);
             if !value.is_finite() {
@@ -283,7 +295,7 @@ fn accuracy(model: &Model<'_>, task: &Task<'_>, progress: &dyn Progress) -> Resu
     for chunk in all.chunks(64) {
         check(progress)?;
         let (images, labels) = batch(task.held_out, chunk, &augment, None)?;
-        right += n_right(&model.logits(&images)?, &labels)?;
+        right += n_right(&model.logits(&task.seen(images)?)?, &labels)?;
         progress.advance(chunk.len() as u64);
     }
     Ok(right / n as f64)

@@ -3,6 +3,7 @@
 mod accuracy;
 mod end;
 mod hostile;
+mod odd;
 mod onnx;
 mod reference_case;
 mod rules;

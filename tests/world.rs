@@ -292,3 +292,75 @@ fn the_demo_network_fits_its_purpose() {
     assert_eq!(manifest.default_layers, [network::demo::DEFAULT_LAYER]);
     assert_eq!(manifest.input, network::demo::input());
 }
+
+/// Share of the variance of the mean colours of scenes without their subject that goes with the class (η², the worst
+/// of three channels).
+fn places_tell_classes(world: World) -> f64 {
+    let n = 640;
+    let mut rows = Vec::new();
+    for index in 0..n {
+        let image = world.scene_without_subject(index);
+        let pixels = f64::from(image.width() * image.height());
+        let mean = |channel: usize| {
+            let sum: f64 = image.pixels().map(|p| f64::from(p.0[channel])).sum();
+            sum / pixels
+        };
+        rows.push((world.class(index), [mean(0), mean(1), mean(2)]));
+    }
+    let share = |channel: usize| {
+        let mean = rows.iter().map(|(_, c)| c[channel]).sum::<f64>() / n as f64;
+        let total: f64 = rows.iter().map(|(_, c)| (c[channel] - mean).powi(2)).sum();
+        let between = (0..World::classes().len()).map(|class| {
+            let own = rows.iter().filter(|(of, _)| *of == class);
+            let own: Vec<f64> = own.map(|(_, c)| c[channel]).collect();
+            let count = own.len() as f64;
+            count * (own.iter().sum::<f64>() / count - mean).powi(2)
+        });
+        between.sum::<f64>() / total
+    };
+    (0..3).map(share).fold(0.0, f64::max)
+}
+
+#[test]
+fn subjects_that_may_be_anywhere_leave_no_trace_of_their_class_in_the_place() {
+    let world = World::new(51).with_side(16);
+    let usual = places_tell_classes(world);
+    let anywhere = places_tell_classes(world.anywhere());
+    // By chance 15 of 639 degrees of freedom go with the class: .023 with a standard deviation of .009.
+    assert!(anywhere < 0.06, "{anywhere}");
+    assert!(usual > 0.2, "{usual}");
+}
+
+#[test]
+fn a_scene_without_its_subject_differs_where_the_subject_stood() {
+    for world in [World::new(52), World::new(52).anywhere()] {
+        for index in 0..32 {
+            let (with, without) = (
+                world.scene_with(index, 0).image,
+                world.scene_without_subject(index),
+            );
+            let changed = with
+                .pixels()
+                .zip(without.pixels())
+                .filter(|(a, b)| a.0.iter().zip(b.0).any(|(a, b)| a.abs_diff(b) > 12))
+                .count();
+            let share = changed as f64 / f64::from(with.width() * with.height());
+            assert!((0.01..0.9).contains(&share), "scene {index}: {share}");
+        }
+    }
+}
+
+#[test]
+fn scenes_are_found_by_name() {
+    for world in [World::new(7), World::new(7).anywhere()] {
+        let (found, index) = World::by_name(&world.name(5)).unwrap();
+        assert!(found.scene(index).image == world.scene(5).image);
+    }
+    let moved = |index: &u64| {
+        World::new(7).scene(*index).image != World::new(7).anywhere().scene(*index).image
+    };
+    assert!((0..8).filter(moved).count() > 4);
+    for other in ["", "scene", "scene:7", "scene:7:x", "a/b.png", "else:7:5"] {
+        assert!(World::by_name(other).is_none(), "{other}");
+    }
+}

@@ -86,7 +86,7 @@ impl Album {
     pub fn of_scenes(seed: u64, n: usize) -> Self {
         let world = World::new(seed);
         let photo = |idx: usize| Photo {
-            path: format!("scene:{seed}:{idx}"),
+            path: world.name(idx as u64),
             source: 0,
             label: Some(world.class(idx as u64) as ClassId),
             predicted: None,

@@ -3,7 +3,7 @@
 //! Clean logits of backgrounds and logits under control crops do not depend on the feature that is tested, so they are
 //! computed once for each background and kept.
 
-use super::pixels;
+use super::pixels::{self, Shape};
 use super::{Album, CausalError, Result};
 use crate::atlas::ClassId;
 use crate::math::rng::{Rng, mix};
@@ -42,7 +42,7 @@ pub enum Source<'a> {
 }
 
 /// A natural control crop on a background.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ControlKey {
     background: u32,
     source: u32,
@@ -50,7 +50,7 @@ struct ControlKey {
 }
 
 /// Noise on a background.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct NoiseKey {
     background: u32,
     spot: Spot,
@@ -58,12 +58,21 @@ struct NoiseKey {
 }
 
 /// Where and how large something is pasted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Spot {
     /// Width and height in pixels.
     pub size: (u32, u32),
     /// Left and top.
     pub at: (u32, u32),
+    /// How much of each pixel.
+    pub shape: Shape,
+}
+
+impl Spot {
+    /// A background with a piece there.
+    fn with(&self, background: &RgbImage, piece: &RgbImage) -> RgbImage {
+        pixels::paste_shaped(background, (piece, &self.shape), self.at)
+    }
 }
 
 /// A network with photographs and what was computed of them.
@@ -329,7 +338,7 @@ impl Lab {
     /// others the same for every feature, unless it would show one of the classes to avoid.
     fn draw_control(
         &self,
-        (background, spot): (u32, Spot),
+        (background, spot): &(u32, Spot),
         from: Source<'_>,
         round: u32,
     ) -> Option<ControlKey> {
@@ -340,18 +349,18 @@ impl Lab {
         if all.is_empty() {
             return None;
         }
-        let stream = mix((u64::from(background) << 16) | u64::from(round));
+        let stream = mix((u64::from(*background) << 16) | u64::from(round));
         let mut rng = Rng::stream(self.seed, stream);
         for _ in 0..CONTROL_TRIES {
             let source = all[rng.below(all.len())];
-            let bad = source == background
+            let bad = source == *background
                 || self.unreadable.contains_key(&source)
                 || self.album.shows(source, avoid);
             if !bad {
                 return Some(ControlKey {
-                    background,
+                    background: *background,
                     source,
-                    spot,
+                    spot: spot.clone(),
                 });
             }
         }
@@ -367,7 +376,7 @@ impl Lab {
     ) -> Vec<Option<ControlKey>> {
         // What cannot be read is known after the first look and is not drawn in the second.
         for _ in 0..CONTROL_TRIES {
-            let draw = |&at: &(u32, Spot)| self.draw_control(at, from, round);
+            let draw = |at: &(u32, Spot)| self.draw_control(at, from, round);
             let keys: Vec<Option<ControlKey>> = backgrounds.iter().map(draw).collect();
             let fresh = |key: &&ControlKey| !self.controls.contains_key(key);
             let sources = keys.iter().flatten().filter(fresh).map(|key| key.source);
@@ -398,13 +407,11 @@ impl Lab {
             }
             let source = self.square(key.source)?;
             let background = self.square(key.background)?;
-            let Spot {
-                size: (width, height),
-                at: (x, y),
-            } = key.spot;
+            let spot = &key.spot;
+            let ((width, height), (x, y)) = (spot.size, spot.at);
             let piece = image::imageops::crop_imm(&*source, x, y, width, height).to_image();
-            squares.push(pixels::paste(&background, &piece, key.spot.at));
-            missing.push(*key);
+            squares.push(spot.with(&background, &piece));
+            missing.push(key.clone());
         }
         let rows = self.run(&squares)?;
         if self.controls.len() + missing.len() > CONTROLS {
@@ -423,9 +430,9 @@ impl Lab {
     /// # Errors
     /// Those of [`Self::run`].
     pub fn noise(&mut self, backgrounds: &[(u32, Spot)], round: u32) -> Result<Vec<Logits>> {
-        let key = |&(background, spot): &(u32, Spot)| NoiseKey {
-            background,
-            spot,
+        let key = |(background, spot): &(u32, Spot)| NoiseKey {
+            background: *background,
+            spot: spot.clone(),
             round,
         };
         let mut squares = Vec::new();
@@ -439,7 +446,7 @@ impl Lab {
                 mix(u64::from(*idx) | 1 << 40 | u64::from(round) << 41),
             );
             let piece = pixels::noise(spot.size.0, spot.size.1, &mut rng);
-            squares.push(pixels::paste(&*self.square(*idx)?, &piece, spot.at));
+            squares.push(spot.with(&*self.square(*idx)?, &piece));
             missing.push(key(at));
         }
         let rows = self.run(&squares)?;

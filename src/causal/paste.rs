@@ -6,7 +6,7 @@
 //! its headline.
 
 use super::lab::{Lab, Logits, Source, Spot, centred, predicted};
-use super::pixels::{self, Corner};
+use super::pixels::{self, Corner, Shape};
 use super::statistics::{self, Unit};
 use super::transfer::{self, GAP_IMAGES};
 use super::{CausalError, Result, picture};
@@ -34,8 +34,28 @@ const SCRAMBLED: u64 = 1 << 42;
 pub struct Piece {
     /// In the size of the paste.
     pub picture: RgbImage,
+    /// How much of each of its pixels is there.
+    pub shape: Shape,
     /// Left and top of the place that it was cut from; none for a picture that comes from nowhere.
     pub from: Option<(u32, u32)>,
+}
+
+impl Piece {
+    /// A square with it at a place.
+    pub fn on(&self, square: &RgbImage, place: (u32, u32)) -> RgbImage {
+        pixels::paste_shaped(square, (&self.picture, &self.shape), place)
+    }
+
+    /// The same with its longer side at `longer` pixels; it has no place of its own then.
+    #[must_use]
+    pub fn scaled(&self, longer: u32) -> Piece {
+        let (picture, shape) = pixels::scaled_shaped(&self.picture, &self.shape, longer);
+        Piece {
+            picture,
+            shape,
+            from: None,
+        }
+    }
 }
 
 /// Where pieces are pasted.
@@ -366,6 +386,7 @@ impl Paste {
             let spot = Spot {
                 size: piece.picture.dimensions(),
                 at: self.place(piece, side),
+                shape: piece.shape.clone(),
             };
             (background, spot)
         };
@@ -382,9 +403,7 @@ impl Paste {
 
     /// Logits of each background with its piece.
     fn run(&self, lab: &mut Lab, backgrounds: &[u32], offset: usize) -> Result<Vec<Logits>> {
-        self.run_as(lab, (backgrounds, offset), &mut |_, picture| {
-            picture.clone()
-        })
+        self.run_as(lab, (backgrounds, offset), &mut |_, piece| piece.clone())
     }
 
     /// Logits of each background with a scrambled picture, another one each; none where crops are pasted.
@@ -398,9 +417,9 @@ impl Paste {
             return Ok(Vec::new());
         }
         let seed = lab.seed();
-        self.run_as(lab, (backgrounds, offset), &mut |background, picture| {
+        self.run_as(lab, (backgrounds, offset), &mut |background, piece| {
             let stream = mix(u64::from(background) | SCRAMBLED | u64::from(round) << 41);
-            picture::scrambled(picture, &mut Rng::stream(seed, stream))
+            picture::scrambled_piece(piece, &mut Rng::stream(seed, stream))
         })
     }
 
@@ -409,7 +428,7 @@ impl Paste {
         &self,
         lab: &mut Lab,
         (backgrounds, offset): (&[u32], usize),
-        change: &mut dyn FnMut(u32, &RgbImage) -> RgbImage,
+        change: &mut dyn FnMut(u32, &Piece) -> Piece,
     ) -> Result<Vec<Logits>> {
         // All at once first, so that they are read in parallel.
         lab.squares(backgrounds);
@@ -418,11 +437,7 @@ impl Paste {
             let piece = &self.pieces[self.piece(at + offset)];
             let place = self.place(piece, lab.side());
             let square = lab.square(background)?;
-            squares.push(pixels::paste(
-                &square,
-                &change(background, &piece.picture),
-                place,
-            ));
+            squares.push(change(background, piece).on(&square, place));
         }
         lab.run(&squares)
     }

@@ -2,8 +2,9 @@
 
 use super::paste::{self, Paste, Pasted, Piece};
 use super::tester::Options;
-use super::{Lab, Result, pixels, sheet, told};
+use super::{CausalError, Lab, Result, pixels, sheet, told};
 use crate::atlas::ClassId;
+use crate::images;
 use crate::math::fourier::{forward, inverse};
 use crate::math::rng::Rng;
 use crate::suspects::claim::{Claim, Estimate, Judgement, Method, Subject, verdict};
@@ -12,6 +13,7 @@ use image::imageops::{self, FilterType};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Longer side as a share of the input's side unless told, as in lucid's notebook.
 pub const RATIO: f32 = 0.4;
@@ -24,7 +26,29 @@ pub struct Patch<'a> {
     /// As the claim names it.
     pub path: &'a Path,
     /// What is in it.
-    pub picture: &'a RgbImage,
+    pub picture: &'a Piece,
+}
+
+/// Reads a picture to paste; what is transparent in it is not pasted.
+///
+/// # Errors
+/// What cannot be read, and a picture of which nothing is there.
+pub fn load(path: &Path) -> Result<Piece> {
+    let bad = |why: String| CausalError::Photograph(format!("the patch {}: {why}", path.display()));
+    let (picture, shape) = images::decode::load_shaped(path).map_err(|e| bad(e.to_string()))?;
+    if shape
+        .as_ref()
+        .is_some_and(|shape| shape.pixels().all(|pixel| pixel.0 == [0]))
+    {
+        return Err(bad(
+            "all of it is transparent; give one in which something is to be seen".into(),
+        ));
+    }
+    Ok(Piece {
+        picture,
+        shape: shape.map(Arc::new),
+        from: None,
+    })
 }
 
 /// Pastes a picture for a class. The claim does not say the command yet.
@@ -40,10 +64,7 @@ pub fn test(
 ) -> Result<(Claim, (Paste, Pasted))> {
     let ratio = options.ratio.unwrap_or(RATIO);
     let longer = (ratio * lab.side() as f32).round().max(1.0) as u32;
-    let piece = Piece {
-        picture: pixels::scaled(patch.picture, longer),
-        from: None,
-    };
+    let piece = patch.picture.scaled(longer);
     let paste = Paste {
         method: Method::Picture,
         target,
@@ -91,6 +112,35 @@ fn subject(lab: &Lab, target: ClassId, path: &Path) -> Subject {
     }
 }
 
+/// A piece scrambled inside its own shape. Where little of it is there, its mean colour stands in: what nobody sees must
+/// not be seen after it was scrambled.
+pub fn scrambled_piece(piece: &Piece, rng: &mut Rng) -> Piece {
+    let Some(shape) = &piece.shape else {
+        let picture = scrambled(&piece.picture, rng);
+        return Piece {
+            picture,
+            ..piece.clone()
+        };
+    };
+    let alphas = || shape.pixels().map(|pixel| f32::from(pixel.0[0]) / 255.0);
+    let whole: f32 = alphas().sum::<f32>().max(f32::EPSILON);
+    let mut mean = [0.0; 3];
+    for (pixel, alpha) in piece.picture.pixels().zip(alphas()) {
+        for (mean, value) in mean.iter_mut().zip(pixel.0) {
+            *mean += alpha * f32::from(value) / whole;
+        }
+    }
+    let mut filled = piece.picture.clone();
+    for (pixel, alpha) in filled.pixels_mut().zip(alphas()) {
+        let own = pixel.0.map(f32::from);
+        pixel.0 = std::array::from_fn(|c| pixels::byte(alpha * own[c] + (1.0 - alpha) * mean[c]));
+    }
+    Piece {
+        picture: scrambled(&filled, rng),
+        ..piece.clone()
+    }
+}
+
 /// The picture with its phases scrambled: the same mean colour, and the same amplitude at every frequency of every
 /// channel, but nothing to be seen in it. All channels are shifted alike, which keeps how colours go together. What it
 /// does to a class the picture's colours and texture do.
@@ -132,7 +182,7 @@ pub fn scrambled(picture: &RgbImage, rng: &mut Rng) -> RgbImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::Rgb;
+    use image::{GrayImage, Luma, Rgb};
 
     /// A red disc on grey.
     fn disc(width: u32, height: u32) -> RgbImage {
@@ -174,6 +224,38 @@ mod tests {
         let apart = picture.pixels().zip(other.pixels());
         let apart = apart.filter(|(a, b)| a.0[0].abs_diff(b.0[0]) > 8).count();
         assert!(apart > 300, "{apart} pixels changed");
+    }
+
+    #[test]
+    fn a_cutout_is_scrambled_inside_its_shape() {
+        // Red where something is; green, which nobody sees, elsewhere.
+        let inside = |x: u32, y: u32| (x as f32 - 16.0).hypot(y as f32 - 16.0) < 10.0;
+        let picture = RgbImage::from_fn(32, 32, |x, y| {
+            if inside(x, y) {
+                Rgb([if (x + y) % 4 < 2 { 220 } else { 160 }, 20, 20])
+            } else {
+                Rgb([0, 255, 0])
+            }
+        });
+        let shape = GrayImage::from_fn(32, 32, |x, y| Luma([if inside(x, y) { 255 } else { 0 }]));
+        let piece = Piece {
+            picture,
+            shape: Some(Arc::new(shape)),
+            from: None,
+        };
+        let other = scrambled_piece(&piece, &mut Rng::new(5));
+        assert_eq!(other.shape, piece.shape);
+        let seen = |piece: &Piece| piece.on(&RgbImage::from_pixel(32, 32, Rgb([7; 3])), (0, 0));
+        let (before, after) = (seen(&piece), seen(&other));
+        for (x, y, pixel) in after.enumerate_pixels() {
+            if inside(x, y) {
+                assert!(pixel.0[0] > 120 && pixel.0[1] < 60, "{x},{y}: {pixel:?}");
+            } else {
+                assert_eq!(pixel.0, [7; 3]);
+            }
+        }
+        let apart = before.pixels().zip(after.pixels());
+        assert!(apart.filter(|(a, b)| a.0[0].abs_diff(b.0[0]) > 8).count() > 100);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::Result;
 use crate::math::rng::Rng;
 use crate::network::{Channels, InputSpec, Resize};
 use image::imageops::{self, FilterType};
-use image::{Rgb, RgbImage};
+use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage, Rgba};
+use std::sync::Arc;
 
 /// A corner of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -122,6 +123,62 @@ pub fn scaled(picture: &RgbImage, longer: u32) -> RgbImage {
     imageops::resize(picture, width, height, FilterType::Triangle)
 }
 
+/// How much of each pixel of something is there; `None` = all of it.
+pub type Shape = Option<Arc<GrayImage>>;
+
+/// The same with a shape. What is hardly there counts hardly, so that a cut-out keeps its colours to the edge.
+pub fn scaled_shaped(picture: &RgbImage, shape: &Shape, longer: u32) -> (RgbImage, Shape) {
+    let Some(shape) = shape else {
+        return (scaled(picture, longer), None);
+    };
+    let (width, height) = picture.dimensions();
+    let weighted = ImageBuffer::from_fn(width, height, |x, y| {
+        let alpha = share(shape.get_pixel(x, y).0[0]);
+        let [r, g, b] = picture.get_pixel(x, y).0.map(|v| share(v) * alpha);
+        Rgba([r, g, b, alpha])
+    });
+    let (width, height) = scaled(picture, longer).dimensions();
+    let weighted = imageops::resize(&weighted, width, height, FilterType::Triangle);
+    let mut shape = GrayImage::new(width, height);
+    let mut colours = RgbImage::new(width, height);
+    for (x, y, Rgba([r, g, b, alpha])) in weighted.enumerate_pixels() {
+        shape.put_pixel(x, y, Luma([byte(255.0 * alpha)]));
+        let whole = alpha.max(f32::EPSILON);
+        let colour = [r, g, b].map(|v| byte(255.0 * v / whole));
+        colours.put_pixel(x, y, Rgb(colour));
+    }
+    (colours, Some(Arc::new(shape)))
+}
+
+fn share(value: u8) -> f32 {
+    f32::from(value) / 255.0
+}
+
+/// `square` with `piece` of a shape at a place: what is not there leaves the square as it is.
+pub fn paste_shaped(
+    square: &RgbImage,
+    (piece, shape): (&RgbImage, &Shape),
+    (x, y): (u32, u32),
+) -> RgbImage {
+    let Some(shape) = shape else {
+        return paste(square, piece, (x, y));
+    };
+    let mut out = square.clone();
+    let (width, height) = out.dimensions();
+    for (dx, dy, pixel) in piece.enumerate_pixels() {
+        let (x, y) = (x + dx, y + dy);
+        if x < width && y < height {
+            let alpha = share(shape.get_pixel(dx, dy).0[0]);
+            let below = out.get_pixel_mut(x, y);
+            below.0 = std::array::from_fn(|c| {
+                let (a, b) = (f32::from(pixel.0[c]), f32::from(below.0[c]));
+                byte(alpha * a + (1.0 - alpha) * b)
+            });
+        }
+    }
+    out
+}
+
 /// `square` with `piece` at a place; what does not fit is left out.
 pub fn paste(square: &RgbImage, piece: &RgbImage, (x, y): (u32, u32)) -> RgbImage {
     let mut out = square.clone();
@@ -208,6 +265,40 @@ mod tests {
                 .iter()
                 .all(|corner| Corner::named(corner.name()) == Some(*corner))
         );
+    }
+
+    #[test]
+    fn what_is_not_there_leaves_the_square() {
+        let square = RgbImage::from_pixel(8, 8, Rgb([100, 50, 0]));
+        let piece = RgbImage::from_pixel(3, 1, Rgb([200, 250, 40]));
+        let shape = GrayImage::from_raw(3, 1, vec![0, 102, 255]).unwrap();
+        let out = paste_shaped(&square, (&piece, &Some(Arc::new(shape))), (6, 2));
+        // The third does not fit.
+        assert_eq!(out.get_pixel(6, 2).0, [100, 50, 0]);
+        assert_eq!(out.get_pixel(7, 2).0, [140, 130, 16]);
+        let changed = out.pixels().filter(|pixel| pixel.0 != [100, 50, 0]).count();
+        assert_eq!(changed, 1);
+    }
+
+    #[test]
+    fn a_cutout_keeps_its_colour_where_it_is_scaled() {
+        // Red where something is, black where nothing is: no edge may become dark.
+        let picture = RgbImage::from_fn(32, 16, |x, _| Rgb([if x < 15 { 200 } else { 0 }, 0, 0]));
+        let shape = GrayImage::from_fn(32, 16, |x, _| Luma([if x < 15 { 255 } else { 0 }]));
+        let (small, alpha) = scaled_shaped(&picture, &Some(Arc::new(shape)), 8);
+        let alpha = alpha.unwrap();
+        assert_eq!((small.dimensions(), alpha.dimensions()), ((8, 4), (8, 4)));
+        let there = small
+            .pixels()
+            .zip(alpha.pixels())
+            .filter(|(_, a)| a.0[0] > 8);
+        assert!(
+            there
+                .clone()
+                .all(|(pixel, _)| pixel.0[0].abs_diff(200) <= 2)
+        );
+        assert!(there.clone().any(|(_, a)| a.0[0] < 250) && there.count() >= 16);
+        assert_eq!(alpha.get_pixel(7, 0).0, [0]);
     }
 
     #[test]

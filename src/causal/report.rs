@@ -14,7 +14,7 @@ use crate::suspects::claim::{Claim, Estimate, Judgement};
 use serde::{Deserialize, Serialize};
 
 /// Version of the form.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 1;
 
 /// Claims with what they were measured on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

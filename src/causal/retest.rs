@@ -5,11 +5,11 @@
 
 use super::lab::Lab;
 use super::paste::{self, At, Paste, Piece};
+use super::picture;
 use super::pixels::{self, Corner};
 use super::transfer::{self, Transfer};
 use super::{CausalError, Result};
 use crate::atlas::class_called;
-use crate::images;
 use crate::suspects::claim::{Claim, Estimate, Method, Outcome};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -89,13 +89,8 @@ fn pieces(lab: &mut Lab, claim: &Claim) -> Result<(Vec<Piece>, HashSet<u32>)> {
     let longer = |ratio: f32| ((ratio * lab.side() as f32).round() as u32).max(1);
     let longer = claim.provenance.ratio.map(longer);
     if let Some(path) = &claim.subject.picture {
-        let picture = images::decode::load(Path::new(path))
-            .map_err(|error| CausalError::Photograph(format!("the patch {path}: {error}")))?;
-        let picture = pixels::scaled(&picture, longer.unwrap_or(lab.side() / 2));
-        let piece = Piece {
-            picture,
-            from: None,
-        };
+        let piece = picture::load(Path::new(path))?;
+        let piece = piece.scaled(longer.unwrap_or(lab.side() / 2));
         return Ok((vec![piece], HashSet::new()));
     }
     let (side, old) = (lab.side(), claim.provenance.size.max(1));
@@ -116,10 +111,12 @@ fn pieces(lab: &mut Lab, claim: &Claim) -> Result<(Vec<Piece>, HashSet<u32>)> {
         pieces.push(match longer {
             Some(longer) => Piece {
                 picture: pixels::scaled(&crop, longer),
+                shape: None,
                 from: None,
             },
             None => Piece {
                 picture: crop,
+                shape: None,
                 from: Some((window[0], window[1])),
             },
         });
@@ -129,6 +126,24 @@ fn pieces(lab: &mut Lab, claim: &Claim) -> Result<(Vec<Piece>, HashSet<u32>)> {
             "{path} is not in the photographs"
         ))),
         _ => Ok((pieces, seen)),
+    }
+}
+
+/// Why a claim is undecided, in words.
+pub fn why_undecided(claim: &Claim, after: Option<&Estimate>) -> String {
+    let Some(after) = after else {
+        let used = |e: &&Estimate| e.outcome() == Outcome::Used;
+        return if claim.estimates.iter().any(|e| used(&e)) {
+            "it rests on an ablation, which needs the cells of the network that the claim was made with"
+        } else {
+            "none of its tests showed a use, so there is nothing to be gone"
+        }
+        .to_owned();
+    };
+    match after.outcome() {
+        Outcome::TooFew => format!("{} images are too few for an interval", after.n),
+        Outcome::NotSpecific => "noise in the same place moves the class as much".to_owned(),
+        _ => "the test says nothing of it on this network".to_owned(),
     }
 }
 

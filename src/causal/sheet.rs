@@ -3,7 +3,6 @@
 use super::Result;
 use super::lab::{Lab, predicted, probability};
 use super::paste::{Paste, Piece, Trial};
-use super::pixels;
 use crate::atlas::ClassId;
 use crate::suspects::claim::Before;
 use image::imageops::{self, FilterType};
@@ -13,6 +12,8 @@ use image::{Rgb, RgbImage};
 const GAP: u32 = 6;
 /// Side of a picture of a pair on a sheet, at least.
 const LEAST_SIDE: u32 = 160;
+/// Colour of a sheet where there is no picture.
+const GROUND: Rgb<u8> = Rgb([24; 3]);
 /// Pieces on a sheet.
 const PIECES: usize = 8;
 
@@ -60,7 +61,7 @@ pub fn pairs(lab: &mut Lab, paste: &Paste, trials: &[Trial], n: usize) -> Result
             background: trial.background,
             piece: trial.pieces[0],
             at: place,
-            after: pixels::paste(&before, &piece.picture, place),
+            after: piece.on(&before, place),
             before: (*before).clone(),
             predicted: [predicted(clean), predicted(pasted)],
             probability: [clean, pasted].map(|logits| probability(logits, paste.target)),
@@ -97,10 +98,11 @@ pub fn sheet(pieces: &[Piece], pairs: &[Pair]) -> RgbImage {
     let piece_row = if n_pieces > 0 { piece_side + GAP } else { 0 };
     let rows = (pairs.len() as u32).div_ceil(2);
     let height = GAP + piece_row + rows * (side + GAP);
-    let mut out = RgbImage::from_pixel(across, height, Rgb([24; 3]));
+    let mut out = RgbImage::from_pixel(across, height, GROUND);
     for (at, piece) in pieces.iter().take(PIECES).enumerate() {
         let x = GAP + at as u32 * (piece_side + GAP);
-        put(&mut out, &piece.picture, (x, GAP), piece_side);
+        let ground = RgbImage::from_pixel(piece.picture.width(), piece.picture.height(), GROUND);
+        put(&mut out, &piece.on(&ground, (0, 0)), (x, GAP), piece_side);
     }
     for (at, pair) in pairs.iter().enumerate() {
         let (col, row) = (at as u32 % 2, at as u32 / 2);
@@ -143,6 +145,7 @@ mod tests {
         };
         let piece = Piece {
             picture: RgbImage::from_pixel(9, 9, Rgb([200, 0, 0])),
+            shape: None,
             from: None,
         };
         let sheet = sheet(&[piece], &[pair(50, 90), pair(60, 100), pair(70, 110)]);

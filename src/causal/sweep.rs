@@ -4,8 +4,8 @@
 //! trials, so natural controls go through the same trials.
 
 use super::lab::{Lab, Source, Spot, centred, predicted, probability};
-use super::paste::Paste;
-use super::pixels::{self, Corner};
+use super::paste::{Paste, Piece};
+use super::pixels::Corner;
 use super::{Result, statistics};
 use crate::suspects::claim::{BestFlips, SweepPoint};
 use std::collections::HashSet;
@@ -78,17 +78,15 @@ fn at_ratio(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], ratio: f32) -> Re
         runs = clean.len();
     } else {
         let pieces = paste.pieces.iter();
-        let pieces: Vec<_> = pieces
-            .map(|piece| pixels::scaled(&piece.picture, longer))
-            .collect();
+        let pieces: Vec<_> = pieces.map(|piece| piece.scaled(longer)).collect();
         let squares: Vec<_> = lab.squares(backgrounds).into_iter().flatten().collect();
         for corner in Corner::ALL {
             let pasted: Vec<_> = squares
                 .iter()
                 .zip(pieces.iter().cycle())
                 .map(|(square, piece)| {
-                    let place = corner.place(square.width(), piece.dimensions());
-                    pixels::paste(square, piece, place)
+                    let place = corner.place(square.width(), piece.picture.dimensions());
+                    piece.on(square, place)
                 })
                 .collect();
             for (at, logits) in lab.run(&pasted)?.iter().enumerate() {
@@ -99,10 +97,11 @@ fn at_ratio(lab: &mut Lab, paste: &Paste, backgrounds: &[u32], ratio: f32) -> Re
                     flipped.insert(backgrounds[at]);
                 }
             }
-            let spot = |(&background, piece): (&u32, &image::RgbImage)| {
-                let size = piece.dimensions();
+            let spot = |(&background, piece): (&u32, &Piece)| {
+                let size = piece.picture.dimensions();
                 let at = corner.place(lab.side(), size);
-                (background, Spot { size, at })
+                let shape = piece.shape.clone();
+                (background, Spot { size, at, shape })
             };
             let spots = backgrounds.iter().zip(pieces.iter().cycle()).map(spot);
             let spots: Vec<(u32, Spot)> = spots.collect();

@@ -509,10 +509,12 @@ fn crops(lab: &mut Lab, layer: &Layer, candidate: &Candidate, options: &Options)
                 // Of another size it has no place of its own.
                 Some(longer) => Piece {
                     picture: pixels::scaled(&crop, longer.max(1)),
+                    shape: None,
                     from: None,
                 },
                 None => Piece {
                     picture: crop,
+                    shape: None,
                     from: Some((window[0], window[1])),
                 },
             })

@@ -10,7 +10,7 @@ mod suspects;
 #[cfg(all(feature = "build", feature = "explore"))]
 pub(super) use network::InputArgs;
 #[cfg(feature = "build")]
-pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg};
+pub(super) use network::{LayersArgs, NetworkArgs, PredictArgs, PullArgs, ResizeArg, RunArgs};
 #[cfg(feature = "build")]
 pub(super) use patch::{
     CellArg, CornerArg, JudgeArg, PatchArgs, ReportArgs, RetestArgs, TestedNetworkArgs,
@@ -270,9 +270,9 @@ pub(super) struct IconArgs {
     /// Restarts per icon, of which the best is kept (the article: 4)
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) attempts: u32,
-    /// Side of an icon in pixels
-    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u32).range(16..=512))]
-    pub(super) icon_size: u32,
+    /// Side of an icon in pixels [default: 80, or the input's own where the network takes that alone]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(16..=512))]
+    pub(super) icon_size: Option<u32>,
     /// The form of the objective
     #[arg(long, value_enum)]
     pub(super) objective: Option<ObjectiveArg>,

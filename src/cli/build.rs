@@ -10,6 +10,7 @@ use crate::atlas::{
     AttributionRecipe, CollectRecipe, IconRecipe, LayoutMetric, LayoutRecipe, ObjectiveForm,
     Precision, Recipe, Relaxation, Source, TransformForm,
 };
+use crate::featurevis;
 use crate::images::{Folder, ImageSet, Mirrored, labels::LabelTable};
 use crate::network::{Layer, Network, NetworkError};
 use crate::pipeline::{self, Job, PipelineError, Sourced, Workspace};
@@ -38,7 +39,10 @@ pub(super) fn run(args: &BuildArgs) -> Result<(), Failure> {
             &args.layer
         },
     )?;
-    let recipe = recipe(args, &network, &layers, &folders, &positions, device);
+    let mut recipe = recipe(args, &network, &layers, &folders, &positions, device);
+    if args.icons.icon_size.is_none() {
+        recipe.icons.size = featurevis::fitting_size(&network, &layers, &recipe.icons);
+    }
     let mirrored: Vec<Mirrored<'_>> = folders.iter().map(|set| Mirrored::new(set)).collect();
     let plain = folders.iter().map(|set| -> &dyn ImageSet { set });
     let twins = mirrored.iter().map(|set| -> &dyn ImageSet { set });
@@ -332,7 +336,7 @@ fn icon_recipe(args: &BuildArgs) -> IconRecipe {
         TransformArg::Notebook => TransformForm::Notebook,
     });
     IconRecipe {
-        size: icons.icon_size,
+        size: icons.icon_size.unwrap_or(default.size),
         steps: icons.steps,
         attempts: icons.attempts,
         objective: objective.unwrap_or(default.objective),

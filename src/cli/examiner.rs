@@ -11,7 +11,6 @@ use crate::causal::tester::{NetworkTester, Options};
 use crate::causal::told;
 use crate::explorer::photographs::reduced;
 use crate::explorer::worker::{Examined, Examiner, Finding, Shot, Tell};
-use crate::images;
 use crate::suspects::Candidate;
 use crate::suspects::claim::{Claim, Tester as _, verdict};
 use std::ops::ControlFlow;
@@ -65,8 +64,7 @@ impl NetworkExaminer {
     }
 
     fn picture(&mut self, path: &Path, class: ClassId, tell: Tell<'_>) -> Result<Claim, String> {
-        let loaded = images::decode::load(path)
-            .map_err(|error| format!("the picture {}: {error}", path.display()))?;
+        let loaded = picture::load(path).map_err(|error| error.to_string())?;
         let options = Options {
             ratio: Some(picture::RATIO),
             ..Options::default()

@@ -1,7 +1,7 @@
 //! `atlascope export`: an atlas as a picture, a page, tables.
 
 use super::args::ExportArgs;
-use super::{Failure, open, output};
+use super::{Failure, build, open, output};
 use crate::atlas::{Atlas, LayerAtlas};
 use crate::store::export::{self, PictureOptions};
 
@@ -17,18 +17,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
             ))
             .hint(format!("name it {}", name.display())));
         }
-        // Also when one of them is a link to the other.
-        let same = path
-            .canonicalize()
-            .ok()
-            .zip(args.atlas.canonicalize().ok())
-            .is_some_and(|(a, b)| a == b);
-        if same {
-            return Err(
-                Failure::usage(format!("{} is the atlas itself", path.display()))
-                    .hint("give --png another file"),
-            );
-        }
+        build::check_apart(&[path], &[&args.atlas])?;
         if path.exists() && !args.force {
             return Err(
                 Failure::failed(format!("{} exists", path.display())).hint("--force replaces it")

@@ -2,7 +2,7 @@
 //!
 //! As in a build, a position belongs to the cell of the finest level whose direction is nearest by cosine.
 
-use super::args::{InputArgs, NetworkArgs, TestedNetworkArgs};
+use super::args::{InputArgs, NetworkArgs, RunArgs, TestedNetworkArgs};
 use super::{Failure, explore, networks, patch};
 use crate::atlas::{Atlas, ClassId, LayerAtlas};
 use crate::collect::{self, Prepared};
@@ -114,11 +114,13 @@ pub(super) fn load(atlas: &Atlas, weights: Option<&Path>) -> Result<Network, Fai
     let onnx = weights.filter(|path| path.extension().is_some_and(|e| e == "onnx"));
     let asked = NetworkArgs {
         network: onnx.map_or(recipe.network.clone(), |path| path.display().to_string()),
-        weights: weights.filter(|_| onnx.is_none()).map(Path::to_owned),
-        classes: None,
-        device: "cpu".to_owned(),
-        reference: false,
-        input: InputArgs::default(),
+        run: RunArgs {
+            weights: weights.filter(|_| onnx.is_none()).map(Path::to_owned),
+            classes: None,
+            device: "cpu".to_owned(),
+            reference: false,
+            input: InputArgs::default(),
+        },
     };
     let network = networks::load_as(&asked, Some(atlas))?.network;
     if network.weights_sha256 != recipe.weights_sha256 {

@@ -180,15 +180,15 @@ pub(super) fn load(args: &NetworkArgs) -> Result<Loaded, Failure> {
 /// the classes of an ONNX file, are the atlas's.
 pub(super) fn load_as(args: &NetworkArgs, atlas: Option<&Atlas>) -> Result<Loaded, Failure> {
     let recorded = atlas.and_then(|atlas| atlas.recipe.input);
-    let (device, device_name) = device(&args.device)?;
-    let given = match args.classes.as_deref() {
+    let (device, device_name) = device(&args.run.device)?;
+    let given = match args.run.classes.as_deref() {
         None => None,
         Some("imagenet") => Some(catalogue::classes(&ClassTable::Imagenet)?),
         Some(path) => Some(read_classes(Path::new(path))?),
     };
     let path = Path::new(&args.network);
     let (network, default_layers) = if has_extension(path, "onnx") {
-        if args.weights.is_some() {
+        if args.run.weights.is_some() {
             return Err(
                 Failure::usage("an ONNX file brings its own weights").hint("leave --weights out")
             );
@@ -206,13 +206,13 @@ pub(super) fn load_as(args: &NetworkArgs, atlas: Option<&Atlas>) -> Result<Loade
         (network, Vec::new())
     } else {
         let known = known(&args.network)?;
-        let bytes = known.weights(args.weights.as_deref())?;
+        let bytes = known.weights(args.run.weights.as_deref())?;
         let classes = match given {
             Some(classes) => classes,
             None => known.classes()?,
         };
         let manifest = &known.manifest;
-        let shown = args.weights.as_deref().unwrap_or(path);
+        let shown = args.run.weights.as_deref().unwrap_or(path);
         let network = if manifest.architecture == Architecture::Onnx {
             let file = OnnxFile {
                 name: &manifest.name,
@@ -228,7 +228,7 @@ pub(super) fn load_as(args: &NetworkArgs, atlas: Option<&Atlas>) -> Result<Loade
         };
         (network, manifest.default_layers.clone())
     };
-    let compute = if args.reference {
+    let compute = if args.run.reference {
         Compute::Reference
     } else {
         Compute::Auto
@@ -251,7 +251,7 @@ pub(super) fn load_as(args: &NetworkArgs, atlas: Option<&Atlas>) -> Result<Loade
 fn unfit(error: NetworkError, path: &Path, args: &NetworkArgs) -> Failure {
     let wrong_classes = matches!(error, NetworkError::WrongClasses { .. });
     let failure = Failure::from(anyhow::Error::from(error).context(path.display().to_string()));
-    match (&args.classes, wrong_classes) {
+    match (&args.run.classes, wrong_classes) {
         (Some(_), true) => failure.hint("--classes must have exactly one line per output"),
         (None, true) => failure.hint("give the names of your classes with --classes FILE"),
         _ => failure,
@@ -306,7 +306,7 @@ fn onnx(
                 shown()
             )));
         }
-        match args.input.size {
+        match args.run.input.size {
             Some(size) if size as usize != rows => {
                 return Err(Failure::usage(format!(
                     "--size {size}, but {} takes {rows} × {cols} pixels",
@@ -367,7 +367,7 @@ fn resized(base: InputSpec, size: usize) -> InputSpec {
 
 /// `base` with what the flags say instead; says what was guessed unless `base` is `fixed`.
 fn input(args: &NetworkArgs, base: InputSpec, fixed: bool) -> InputSpec {
-    let flags = &args.input;
+    let flags = &args.run.input;
     let size = flags.size.map_or(base.size, |size| size as usize);
     let resize = match flags.resize {
         Some(ResizeArg {

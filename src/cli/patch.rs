@@ -8,7 +8,9 @@ pub(super) use crate::causal::told::quoted;
 #[cfg(feature = "explore")]
 pub(super) use tell::network_flags;
 
-use super::args::{CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, TestedNetworkArgs};
+use super::args::{
+    CellArg, CornerArg, JudgeArg, NetworkArgs, PatchArgs, RunArgs, TestedNetworkArgs,
+};
 use super::{Failure, build, networks, open, output};
 use crate::atlas::{Atlas, ClassId, class_called};
 use crate::causal::paste::{At, Piece};
@@ -17,7 +19,6 @@ use crate::causal::pixels::Corner;
 use crate::causal::sheet::{self, Pair};
 use crate::causal::tester::{self, NetworkTester, Options, When};
 use crate::causal::{Album, Lab, told};
-use crate::images;
 use crate::network::Network;
 use crate::suspects::claim::{Claim, Judgement, Tester as _, verdict};
 use crate::suspects::{self, Candidate, Kind, Place};
@@ -42,7 +43,7 @@ pub(super) fn run(args: &PatchArgs) -> Result<(), Failure> {
         .flatten()
         .map(PathBuf::as_path)
         .collect();
-    let inputs: Vec<&Path> = [&args.atlas, &args.patch, &args.network.weights]
+    let inputs: Vec<&Path> = [&args.atlas, &args.patch, &args.network.run.weights]
         .into_iter()
         .flatten()
         .map(PathBuf::as_path)
@@ -58,8 +59,8 @@ pub(super) fn run(args: &PatchArgs) -> Result<(), Failure> {
     }
     let atlas = args.atlas.as_deref().map(open::read).transpose()?;
     let network = load(&args.network, atlas.as_ref())?;
-    let outcome = match (&atlas, &args.cell) {
-        (Some(atlas), Some(cell)) => of_cell(args, atlas, cell, network)?,
+    let outcome = match &atlas {
+        Some(atlas) if args.patch.is_none() => of_candidate(args, atlas, network)?,
         _ => of_picture(args, atlas.as_ref(), network)?,
     };
     let sheet = sheet::sheet(&outcome.pieces, &outcome.pairs);
@@ -90,7 +91,7 @@ pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Ne
     }
     let recorded = atlas.map(|atlas| &atlas.recipe);
     // An ONNX file is network and weights in one, so it may be given as either.
-    let onnx = args.weights.as_ref();
+    let onnx = args.run.weights.as_ref();
     let onnx = onnx.filter(|path| {
         path.extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("onnx"))
@@ -103,11 +104,10 @@ pub(super) fn load(args: &TestedNetworkArgs, atlas: Option<&Atlas>) -> Result<Ne
     };
     let asked = NetworkArgs {
         network,
-        weights: args.weights.clone().filter(|_| onnx.is_none()),
-        classes: args.classes.clone(),
-        device: args.device.clone(),
-        reference: args.reference,
-        input: args.input.clone(),
+        run: RunArgs {
+            weights: args.run.weights.clone().filter(|_| onnx.is_none()),
+            ..args.run.clone()
+        },
     };
     let loaded = networks::load_as(&asked, atlas).map_err(|failure| match recorded {
         Some(recipe) if args.network.is_none() => failure.hint(format!(
@@ -191,28 +191,8 @@ fn class_of(network: &Network, name: &str) -> Result<ClassId, Failure> {
     })
 }
 
-fn of_cell(
-    args: &PatchArgs,
-    atlas: &Atlas,
-    cell: &CellArg,
-    network: Network,
-) -> Result<Outcome, Failure> {
-    let layer = open::layer(atlas, Some(&cell.layer))?;
-    let layer_idx = atlas.layer_idx(&layer.name).unwrap_or(0);
-    let level = open::level(layer, Some(cell.grid), |_| None)?;
-    let class = match &args.class {
-        Some(name) => class_of(&network, name)?,
-        None => level
-            .cell_at(cell.row, cell.col)
-            .and_then(|idx| level.ranked_classes(idx).first().map(|(class, _)| *class))
-            .unwrap_or(0),
-    };
-    let place = Place {
-        grid: cell.grid,
-        row: cell.row,
-        col: cell.col,
-    };
-    let candidate = listed(args, atlas, (layer_idx, place), class)?;
+fn of_candidate(args: &PatchArgs, atlas: &Atlas, network: Network) -> Result<Outcome, Failure> {
+    let candidate = candidate(args, atlas, &network)?;
     let mut notes = notes(&Album::of_atlas(atlas, Vec::new()), Some(&candidate));
     let mut network = Some(network);
     let open = move |_: &Atlas| network.take().ok_or_else(|| "it is open".to_owned());
@@ -238,29 +218,90 @@ fn of_cell(
     })
 }
 
-/// The candidate of the list for a cell or a component and a class; else the cell with its own exemplars.
-fn listed(
+/// What was asked for by its number or its cell.
+fn candidate(args: &PatchArgs, atlas: &Atlas, network: &Network) -> Result<Candidate, Failure> {
+    let named = args.class.as_ref().map(|name| class_of(network, name));
+    let (named, cell) = (named.transpose()?, args.cell.as_ref());
+    let place = cell.map(|cell| place(atlas, cell)).transpose()?;
+    match (args.component, named, place) {
+        (Some(number), Some(class), place) => numbered(args, atlas, (class, number), place),
+        (None, named, Some((layer, place))) => {
+            let level = open::level(&atlas.layers[layer], Some(place.grid), |_| None)?;
+            let ranked = level.cell_at(place.row, place.col).and_then(|idx| {
+                let ranked = level.ranked_classes(idx);
+                ranked.first().map(|(class, _)| *class)
+            });
+            let class = named.or(ranked).unwrap_or(0);
+            listed(atlas, (layer, place), class)
+        }
+        _ => Err(Failure::usage(
+            "a --cell or a --component of an atlas, or a --patch is needed",
+        )),
+    }
+}
+
+/// The layer and the place of a cell that was typed.
+fn place(atlas: &Atlas, cell: &CellArg) -> Result<(usize, Place), Failure> {
+    let layer = open::layer(atlas, Some(&cell.layer))?;
+    let place = Place {
+        grid: cell.grid,
+        row: cell.row,
+        col: cell.col,
+    };
+    Ok((atlas.layer_idx(&layer.name).unwrap_or(0), place))
+}
+
+/// The candidate of the list with this number of a class. Clusters of cells have numbers of their own at each cell.
+fn numbered(
     args: &PatchArgs,
+    atlas: &Atlas,
+    (class, number): (ClassId, u16),
+    at: Option<(usize, Place)>,
+) -> Result<Candidate, Failure> {
+    let kind = args.kind.kind();
+    let all = suspects::find(atlas).candidates.into_iter();
+    let of_number: Vec<Candidate> = all
+        .filter(|c| c.class == class && c.kind == kind && c.component == Some(number))
+        .collect();
+    let what = format!("{} {number} of {}", kind.name(), atlas.class_name(class));
+    let cells = |some: &[Candidate]| {
+        let cells: Vec<String> = some
+            .iter()
+            .map(|c| super::suspects::link(atlas, c))
+            .collect();
+        cells.join(" and ")
+    };
+    let mut here = of_number.clone();
+    here.retain(|c| at.is_none_or(|place| (c.layer, c.cell) == place));
+    match (here.as_slice(), of_number.as_slice()) {
+        ([one], _) => Ok(one.clone()),
+        ([], []) => Err(
+            Failure::usage(format!("the list has no {what}")).hint(format!(
+                "`atlascope suspects ATLAS --kind {} --json` lists them",
+                kind.name()
+            )),
+        ),
+        ([], all) => Err(Failure::usage(format!(
+            "{what} is shown at {}, not at the --cell given",
+            cells(all)
+        ))
+        .hint("leave --cell out, or give the cell without --component to test what is there")),
+        (several, _) => Err(
+            Failure::usage(format!("{what} is shown at {}", cells(several)))
+                .hint("say which with --cell LAYER,GRID,ROW,COL"),
+        ),
+    }
+}
+
+/// The candidate of the list for a cell and a class; else the cell with its own exemplars.
+fn listed(
     atlas: &Atlas,
     (layer, cell): (usize, Place),
     class: ClassId,
 ) -> Result<Candidate, Failure> {
-    let all = suspects::find(atlas).candidates;
-    let of_class = all.into_iter().filter(|c| c.class == class);
-    if args.component.is_some() {
-        let kind = args.kind.kind();
-        let mut of_kind =
-            of_class.filter(|c| c.kind == kind && (kind != Kind::Cell || c.cell == cell));
-        let found = of_kind.find(|c| c.component == args.component);
-        return found.ok_or_else(|| {
-            let kind = kind.name();
-            Failure::usage(format!("the list has no such {kind} of that class")).hint(format!(
-                "`atlascope suspects ATLAS --kind {kind} --json` lists them"
-            ))
-        });
-    }
-    let mut of_kind = of_class.filter(|c| c.kind == Kind::Cell);
-    match of_kind.find(|c| (c.layer, c.cell) == (layer, cell)) {
+    let all = suspects::find(atlas).candidates.into_iter();
+    let mut of_class = all.filter(|c| c.class == class && c.kind == Kind::Cell);
+    match of_class.find(|c| (c.layer, c.cell) == (layer, cell)) {
         Some(candidate) => Ok(candidate),
         None => Ok(tester::candidate(atlas, layer, cell, class)?),
     }
@@ -279,8 +320,7 @@ fn of_picture(
     let Some(name) = &args.class else {
         return Err(Failure::usage("which class? give --class NAME"));
     };
-    let picture = images::decode::load(path)
-        .map_err(|error| Failure::failed(format!("the patch {}: {error}", path.display())))?;
+    let piece = picture::load(path)?;
     let target = class_of(&network, name)?;
     let album = match atlas {
         Some(atlas) => Album::of_atlas(atlas, args.images.clone()),
@@ -293,11 +333,10 @@ fn of_picture(
     let mut lab = Lab::new(network, album, args.seed)?;
     let ratio = args.ratio.unwrap_or(picture::RATIO);
     let longer = (ratio * lab.side() as f32).round();
-    if picture.width().max(picture.height()) > lab.side() {
+    let (width, height) = piece.picture.dimensions();
+    if width.max(height) > lab.side() {
         notes.push(format!(
-            "the patch has {} × {} pixels, more than the network's input; it is pasted with {longer} on its longer side",
-            picture.width(),
-            picture.height()
+            "the patch has {width} × {height} pixels, more than the network's input; it is pasted with {longer} on its longer side"
         ));
     }
     let options = Options {
@@ -306,7 +345,7 @@ fn of_picture(
     };
     let patch = Patch {
         path,
-        picture: &picture,
+        picture: &piece,
     };
     let go_on = &mut |_: &_| ControlFlow::Continue(());
     let tested = picture::test(&mut lab, patch, target, &options, go_on);

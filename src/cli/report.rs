@@ -118,17 +118,15 @@ struct Retested<'a> {
     claim: &'a Claim,
     after: Option<Estimate>,
     fate: Fate,
+    /// Why it is undecided.
+    why: Option<String>,
 }
 
 /// The exit code tells what became of the claims.
 pub(super) fn retest(args: &RetestArgs) -> Result<ExitCode, Failure> {
     let text = std::fs::read_to_string(&args.report)
         .with_context(|| format!("cannot read {}", args.report.display()))?;
-    let report: Report = serde_json::from_str(&text)
-        .with_context(|| format!("{} is no report", args.report.display()))
-        .map_err(|error| {
-            Failure::from(error).hint("`atlascope report ATLAS --json FILE` writes one")
-        })?;
+    let report = parse(&text, &args.report)?;
     let mut asked: Vec<&Claim> = report.claims.iter().collect();
     if !args.all
         && asked
@@ -136,6 +134,15 @@ pub(super) fn retest(args: &RetestArgs) -> Result<ExitCode, Failure> {
             .any(|claim| claim.judgement == Judgement::Shortcut)
     {
         asked.retain(|claim| claim.judgement == Judgement::Shortcut);
+    }
+    let left_out = report.claims.len() - asked.len();
+    if left_out > 0 {
+        let text = match left_out {
+            1 => "1 claim that is not judged a shortcut is left out".to_owned(),
+            n => format!("{n} claims that are not judged a shortcut are left out"),
+        };
+        output::error_line("note", &text);
+        output::error_line("hint", "--all tests what is left out too");
     }
     let network = patch::load(&args.network, None)?;
     let album = album(args, report.recipe.as_ref(), &network)?;
@@ -151,21 +158,57 @@ pub(super) fn retest(args: &RetestArgs) -> Result<ExitCode, Failure> {
             failure.hint("the photographs of the report are needed: --images DIR; the network needs its class: --classes FILE")
         })?;
         let fate = retest::fate(after.as_ref());
-        retested.push(Retested { claim, after, fate });
+        let undecided = fate == Fate::Undecided;
+        retested.push(Retested {
+            why: undecided.then(|| retest::why_undecided(claim, after.as_ref())),
+            claim,
+            after,
+            fate,
+        });
     }
     if args.json {
-        output::print(&json(&lab, &retested)?)?;
+        output::print(&json(&lab, &retested, left_out)?)?;
     } else {
         output::print(&words(&lab, &retested))?;
     }
     let any = |fate: Fate| retested.iter().any(|one| one.fate == fate);
     Ok(if any(Fate::StillUsed) {
         ExitCode::from(STILL_USED)
-    } else if any(Fate::Undecided) || retested.is_empty() {
+    } else if any(Fate::Undecided) {
         ExitCode::from(UNDECIDED)
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The report in a file, if it is one that can be tested again.
+fn parse(text: &str, path: &Path) -> Result<Report, Failure> {
+    let form = || format!("{} is no report", path.display());
+    let way_out = "`atlascope report ATLAS --json FILE` writes one";
+    let bad = |error: anyhow::Error| Failure::from(error).hint(way_out);
+    let whole: serde_json::Value = serde_json::from_str(text).with_context(form).map_err(bad)?;
+    // Another form may be read as this one, and mean something else.
+    if let Some(version) = whole.get("version").and_then(serde_json::Value::as_u64)
+        && version != u64::from(report::VERSION)
+    {
+        return Err(Failure::failed(format!(
+            "{} is a report of version {version}, this program reads version {}",
+            path.display(),
+            report::VERSION
+        ))
+        .hint("write it again with this program: `atlascope report ATLAS --json FILE`"));
+    }
+    let report: Report = serde_json::from_value(whole)
+        .with_context(form)
+        .map_err(bad)?;
+    if report.claims.is_empty() {
+        return Err(
+            Failure::failed(format!("{} holds no claims", path.display())).hint(
+                "`atlascope patch --claims FILE` makes them, and `atlascope report` writes them down",
+            ),
+        );
+    }
+    Ok(report)
 }
 
 /// The photographs of the report: in the folders given, else where the atlas found them.
@@ -208,11 +251,13 @@ fn words(lab: &Lab, retested: &[Retested<'_>]) -> String {
             Fate::StillUsed => "still used",
             Fate::Undecided => "cannot be repeated",
         };
+        let why = one.why.as_ref().map(|why| format!(" ({why})"));
         let _ = writeln!(
             text,
-            "\n{} → {}: {fate}",
+            "\n{} → {}: {fate}{}",
             what.map_or("", String::as_str),
-            subject.class_name
+            subject.class_name,
+            why.unwrap_or_default()
         );
         if let Some(before) = retest::rests_on(one.claim) {
             let _ = writeln!(text, "  before  {}", before.text());
@@ -224,18 +269,20 @@ fn words(lab: &Lab, retested: &[Retested<'_>]) -> String {
     text
 }
 
-fn json(lab: &Lab, retested: &[Retested<'_>]) -> Result<String, Failure> {
+fn json(lab: &Lab, retested: &[Retested<'_>], left_out: usize) -> Result<String, Failure> {
     let one = |one: &Retested<'_>| {
         serde_json::json!({
             "subject": one.claim.subject,
             "before": retest::rests_on(one.claim),
             "after": one.after,
             "fate": one.fate,
+            "why": one.why,
         })
     };
     let all = serde_json::json!({
         "network": lab.network().name,
         "weights_sha256": lab.network().weights_sha256,
+        "left_out": left_out,
         "claims": retested.iter().map(one).collect::<Vec<_>>(),
     });
     Ok(serde_json::to_string_pretty(&all)? + "\n")

@@ -153,7 +153,7 @@ fn definitions() -> String {
 }
 
 /// `LAYER,GRID,ROW,COLUMN`, as the explorer's links have it.
-fn link(atlas: &Atlas, candidate: &Candidate) -> String {
+pub(super) fn link(atlas: &Atlas, candidate: &Candidate) -> String {
     let cell = candidate.cell;
     let layer = &atlas.layers[candidate.layer].name;
     format!("{layer},{},{},{}", cell.grid, cell.row, cell.col)
@@ -311,7 +311,7 @@ fn heading(shown: &[usize]) -> Vec<String> {
 
 fn row(atlas: &Atlas, rank: usize, candidate: &Candidate, shown: &[usize]) -> Vec<String> {
     let kind = match (candidate.kind, candidate.component) {
-        (Kind::Component, Some(number)) => format!("component {}", number + 1),
+        (Kind::Component, Some(number)) => format!("component {number}"),
         (Kind::Component, None) => "component".to_owned(),
         (Kind::Cell, _) => "cell".to_owned(),
         (Kind::Colour, _) => "colour".to_owned(),

@@ -3,8 +3,11 @@
 //! EXIF orientation is applied, grey, 16-bit, CMYK and transparent pictures become plain RGB. A picture that
 //! claims more pixels than [`MAX_PIXELS`] is refused before anything is allocated (decompression bombs).
 
-use image::{DynamicImage, ImageDecoder as _, ImageError, ImageReader, Limits, RgbImage};
+use image::{
+    DynamicImage, GrayImage, ImageDecoder as _, ImageError, ImageReader, Limits, Luma, RgbImage,
+};
 use std::io::Cursor;
+use std::path::Path;
 
 /// Largest number of pixels that is decoded: 178 million, Pillow's limit against decompression bombs.
 pub const MAX_PIXELS: u64 = 178_956_970;
@@ -50,6 +53,27 @@ impl From<ImageError> for DecodeError {
 /// # Errors
 /// Unknown format, damage, or more than [`MAX_PIXELS`].
 pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
+    Ok(upright(bytes)?.to_rgb8())
+}
+
+/// The same with how much of each pixel is there; `None` where all of every pixel is.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_shaped(bytes: &[u8]) -> Result<(RgbImage, Option<GrayImage>), DecodeError> {
+    let image = upright(bytes)?;
+    if !image.color().has_alpha() {
+        return Ok((image.to_rgb8(), None));
+    }
+    let all = image.to_rgba8();
+    let (width, height) = all.dimensions();
+    let alpha = GrayImage::from_fn(width, height, |x, y| Luma([all.get_pixel(x, y).0[3]]));
+    let seen = alpha.pixels().any(|pixel| pixel.0 != [u8::MAX]);
+    Ok((image.to_rgb8(), seen.then_some(alpha)))
+}
+
+/// The picture as its file says that it is to be held.
+fn upright(bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
     if bytes.starts_with(&JPEG_START) && !jpeg_ends(bytes) {
         // The decoder would fill the missing part with grey and say nothing.
         let what = "a JPEG without an end: part of the file is missing";
@@ -75,7 +99,7 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage, DecodeError> {
     let orientation = decoder.orientation()?;
     let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation);
-    Ok(image.to_rgb8())
+    Ok(image)
 }
 
 /// Whether a JPEG reaches its end marker. What stands inside segments (a thumbnail has an end of its own) and
@@ -106,7 +130,19 @@ fn jpeg_ends(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 /// As [`decode`], and when the file cannot be read or is larger than [`MAX_FILE_BYTES`].
-pub fn load(path: &std::path::Path) -> Result<RgbImage, DecodeError> {
+pub fn load(path: &Path) -> Result<RgbImage, DecodeError> {
+    decode(&read(path)?)
+}
+
+/// The same with how much of each pixel is there, as [`decode_shaped`].
+///
+/// # Errors
+/// As [`load`].
+pub fn load_shaped(path: &Path) -> Result<(RgbImage, Option<GrayImage>), DecodeError> {
+    decode_shaped(&read(path)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DecodeError> {
     let n_bytes = std::fs::metadata(path)?.len();
     if n_bytes > MAX_FILE_BYTES {
         return Err(DecodeError::TooLarge {
@@ -115,13 +151,12 @@ pub fn load(path: &std::path::Path) -> Result<RgbImage, DecodeError> {
             unit: "bytes",
         });
     }
-    decode(&std::fs::read(path)?)
+    Ok(std::fs::read(path)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
@@ -191,6 +226,24 @@ mod tests {
             bytes.extend(behind);
             assert_eq!(decode(&bytes).unwrap().dimensions(), (64, 48));
         }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        let picture = image::RgbaImage::from_fn(4, 2, |x, y| {
+            image::Rgba([9, 8, 7, if y == 0 { 255 } else { x as u8 * 60 }])
+        });
+        let mut bytes = Cursor::new(Vec::new());
+        picture
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .unwrap();
+        let (colours, alpha) = decode_shaped(bytes.get_ref()).unwrap();
+        assert!(colours.pixels().all(|pixel| pixel.0 == [9, 8, 7]));
+        assert_eq!(
+            alpha.unwrap().into_raw(),
+            [255, 255, 255, 255, 0, 60, 120, 180]
+        );
+        assert_eq!(decode_shaped(&png(3, 3)).unwrap().1, None);
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl ImageSet for Scenes {
     }
 
     fn path(&self, idx: usize) -> String {
-        format!("scene:{}:{idx}", self.world.seed())
+        self.world.name(idx as u64)
     }
 
     fn label(&self, idx: usize) -> Option<&str> {

@@ -82,11 +82,10 @@ impl Shelf {
     }
 }
 
-/// A scene of the synthetic world from its name, `scene:SEED:NUMBER`.
+/// A scene of the synthetic world from its name.
 fn scene(path: &str) -> Option<RgbImage> {
-    let (seed, number) = path.strip_prefix("scene:")?.split_once(':')?;
-    let world = World::new(seed.parse().ok()?);
-    Some(world.scene(number.parse().ok()?).image)
+    let (world, number) = World::by_name(path)?;
+    Some(world.scene(number).image)
 }
 
 #[cfg(test)]

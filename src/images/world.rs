@@ -67,6 +67,7 @@ pub struct Scene {
 pub struct World {
     seed: u64,
     side: usize,
+    anywhere: bool,
 }
 
 /// Independent streams of dice, so that each choice leaves the others as they are.
@@ -87,6 +88,8 @@ enum Purpose {
 /// A scene before it is drawn.
 struct Plan {
     stage: Stage,
+    /// The subject's parts of the stage.
+    subject: Range<usize>,
     class: usize,
     present: u32,
     boxes: Vec<Box4>,
@@ -98,7 +101,21 @@ struct Plan {
 impl World {
     /// The world of this seed, with pictures of [`SIDE`] × [`SIDE`] pixels.
     pub fn new(seed: u64) -> Self {
-        Self { seed, side: SIDE }
+        Self {
+            seed,
+            side: SIDE,
+            anywhere: false,
+        }
+    }
+
+    /// The same subjects, each of them standing in any place as often as in any other: nothing in these scenes goes
+    /// with a class but its subject and what is planted. What a network uses there besides the subject, it makes up.
+    #[must_use]
+    pub fn anywhere(self) -> Self {
+        Self {
+            anywhere: true,
+            ..self
+        }
     }
 
     /// The same world drawn at another size (pixels, at least 8).
@@ -118,6 +135,25 @@ impl World {
     /// The seed it was made with.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// What [`World::by_name`] finds the scene by: `scene:SEED:NUMBER`, or `anywhere:SEED:NUMBER`.
+    pub fn name(&self, index: u64) -> String {
+        let kind = if self.anywhere { "anywhere" } else { "scene" };
+        format!("{kind}:{}:{index}", self.seed)
+    }
+
+    /// The world and the number of a scene of that name; `None` for other words, such as a photograph's path.
+    pub fn by_name(name: &str) -> Option<(Self, u64)> {
+        let (kind, rest) = name.split_once(':')?;
+        let (seed, index) = rest.split_once(':')?;
+        let world = Self::new(seed.parse().ok()?);
+        let world = match kind {
+            "scene" => world,
+            "anywhere" => world.anywhere(),
+            _ => return None,
+        };
+        Some((world, index.parse().ok()?))
     }
 
     /// The classes in label order.
@@ -181,16 +217,29 @@ impl World {
         if let Some(flare) = &plan.flare {
             flare.draw(&mut light, self.side);
         }
-        let mut image = self.develop(&mut light, index, &[&plan.watermark, &plan.date]);
-        image.shrink_to_fit();
-        let side = self.side as u32;
+        let image = self.develop(&mut light, index, &[&plan.watermark, &plan.date]);
         Scene {
-            image: RgbImage::from_raw(side, side, image)
-                .unwrap_or_else(|| RgbImage::new(side, side)),
+            image: picture(image, self.side),
             class: plan.class,
             present: plan.present,
             boxes: plan.boxes,
         }
+    }
+
+    /// Scene `index` before its subject came: with nothing planted either, all else as in
+    /// [`World::scene_with`]`(index, 0)`. The two differ where the subject, its shadow or its reflection is seen.
+    pub fn scene_without_subject(&self, index: u64) -> RgbImage {
+        let plan = self.plan(index, 0);
+        let Stage {
+            mut parts,
+            backdrop,
+            camera,
+            ..
+        } = plan.stage;
+        parts.drain(plan.subject);
+        let mut light = Stage::new(parts, backdrop, camera).render(self.side);
+        let bytes = self.develop(&mut light, index, &[]);
+        picture(bytes, self.side)
     }
 
     /// Ground truth of scenes `0..n`, without drawing them.
@@ -215,7 +264,12 @@ impl World {
         let class = self.class(index);
         let subject = Subject::ALL[class].0;
         let mut dice = self.dice(index, Purpose::Place);
-        let usual = dice.pick(subject.places());
+        let usual = dice.pick(if self.anywhere {
+            Place::ALL_BUT_SNOW
+        } else {
+            subject.places()
+        });
+        let floats = self.floats(subject);
         let snow = present & planted::SNOW != 0;
         let backdrop = Backdrop::new(if snow { Place::Snow } else { usual }, &mut dice);
         let (camera, pose) = self.view(index, subject, usual);
@@ -226,12 +280,12 @@ impl World {
             &mut self.dice(index, Purpose::Subject),
             steel_wanted,
         );
+        let own = 0..maker.parts.len();
         if steel_wanted && maker.steel.is_none() {
-            self.lay_steel(index, subject.floats(), &mut maker);
+            self.lay_steel(index, floats, &mut maker);
         }
         let steel = maker.steel.clone();
-        let ball = (present & planted::BALL != 0)
-            .then(|| self.lay_ball(index, subject.floats(), &mut maker));
+        let ball = (present & planted::BALL != 0).then(|| self.lay_ball(index, floats, &mut maker));
         self.strew(index, subject, usual, &mut maker);
         let stage = Stage::new(maker.parts, backdrop, camera);
         let mut overlay = self.dice(index, Purpose::Overlay);
@@ -258,6 +312,7 @@ impl World {
         ];
         Plan {
             stage,
+            subject: own,
             class,
             present: present & ((1 << TABLE.len()) - 1),
             boxes,
@@ -265,6 +320,11 @@ impl World {
             date,
             flare,
         }
+    }
+
+    /// Where subjects may be anywhere, none floats: the camera would look higher for it.
+    fn floats(&self, subject: Subject) -> bool {
+        subject.floats() && !self.anywhere
     }
 
     /// Where the camera and the subject stand.
@@ -278,7 +338,7 @@ impl World {
                 _ => yaw + 0.5,
             };
         }
-        let floats = subject.floats();
+        let floats = self.floats(subject);
         let tall = if subject == Subject::Lighthouse {
             0.8
         } else {
@@ -340,7 +400,7 @@ impl World {
         if matches!(
             usual,
             Place::Sea | Place::Air | Place::Space | Place::Underwater
-        ) || subject.floats()
+        ) || self.floats(subject)
         {
             return;
         }
@@ -422,6 +482,12 @@ impl World {
         }
         bytes
     }
+}
+
+fn picture(mut bytes: Vec<u8>, side: usize) -> RgbImage {
+    bytes.shrink_to_fit();
+    let side = side as u32;
+    RgbImage::from_raw(side, side, bytes).unwrap_or_else(|| RgbImage::new(side, side))
 }
 
 /// Rolls bright light off instead of clipping it.

@@ -6,9 +6,29 @@ use super::{Network, NetworkError, NodeId, Result};
 use crate::atlas::Relaxation;
 use candle_core::Tensor;
 use ndarray::Array2;
+use std::borrow::Cow;
+use std::sync::{Arc, PoisonError};
 
 /// Positions whose tangents run together in [`Network::attribution`].
 const POSITIONS_AT_ONCE: usize = 32;
+
+/// How the logits follow from a layer.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// From it alone.
+    Alone,
+    /// Other paths go past it: the values to linearise at come from the image, and whole maps of tangents are pushed
+    /// forward, zero on what does not follow from the layer.
+    Beside {
+        /// The nodes that follow from the layer and lead to the logits.
+        on_the_way: Vec<bool>,
+        /// The nodes whose values their tangents need.
+        linearised: Vec<NodeId>,
+    },
+}
+
+/// Ways that were derived, by layer, logits and relaxation.
+pub(super) type Ways = Vec<((NodeId, NodeId, Relaxation), Arc<Way>)>;
 
 impl Network {
     /// How much each position of one image speaks for each class: h · ∂logit/∂h at that position, for all classes
@@ -25,14 +45,11 @@ impl Network {
         relaxation: Relaxation,
     ) -> Result<Array2<f32>> {
         let logits = self.checked(activation, positions)?;
-        self.graph.between(tap, &[logits])?;
-        if let Some(engine) = self.engine() {
-            return engine.attribution((tap, logits), activation, positions, relaxation);
+        if !matches!(*self.way(tap, logits, relaxation)?, Way::Alone) {
+            // Says what goes past.
+            self.graph.between(tap, &[logits])?;
         }
-        let graph = &self.graph;
-        let primals = reference::primals(graph, tap, activation, logits, relaxation)?;
-        let cone = Cone::new(graph, (tap, logits), activation, &primals, relaxation)?;
-        self.in_parts(positions, |positions| cone.run(activation, positions))
+        self.attribution_alone((tap, logits), activation, positions, relaxation)
     }
 
     /// The same with the image `[1, 3, h, w]` that the activation comes from, which layers need that other paths go past
@@ -48,47 +65,81 @@ impl Network {
         positions: &[(usize, usize)],
         relaxation: Relaxation,
     ) -> Result<Array2<f32>> {
-        let Some(logits) = self.logits else {
-            return self.attribution(tap, activation, positions, relaxation);
-        };
+        let logits = self.checked(activation, positions)?;
         self.check_images(image)?;
         if let Some(model) = &self.model {
             return model.attribution(image, tap, positions, relaxation);
         }
-        if self.graph.between(tap, &[logits]).is_ok() {
-            return self.attribution(tap, activation, positions, relaxation);
+        let ends = (tap, logits);
+        match &*self.way(tap, logits, relaxation)? {
+            Way::Alone => self.attribution_alone(ends, activation, positions, relaxation),
+            Way::Beside {
+                on_the_way,
+                linearised,
+            } => {
+                let mut primals = vec![None; self.graph.nodes.len()];
+                for (id, value) in linearised.iter().zip(self.forward(image, linearised)?) {
+                    primals[id.0] = Some(value);
+                }
+                let (_, _, rows, cols) = image.dims4()?;
+                let own = (rows, cols) == (self.input.size, self.input.size);
+                let extents = if own {
+                    Cow::from(&self.extents)
+                } else {
+                    Cow::from(self.graph.extents((rows, cols))?)
+                };
+                let pushed = Tangents {
+                    on_the_way,
+                    extents: &extents,
+                };
+                self.in_parts(positions, |positions| {
+                    let tangents = positions.iter().map(|&at| only_at(activation, at));
+                    let tangents = Tensor::cat(&tangents.collect::<Result<Vec<_>>>()?, 0)?;
+                    pushed.jvp(&self.graph, ends, &primals, &tangents, relaxation)
+                })
+            }
         }
-        self.attribution_past(image, (tap, activation), positions, relaxation)
     }
 
-    /// Attribution where paths go past `tap`: the values to linearise at come from the image, and whole maps of tangents
-    /// are pushed forward, zero on what does not follow from `tap`.
-    fn attribution_past(
+    /// How the logits follow from a layer, derived when it is asked for the first time.
+    fn way(&self, tap: NodeId, logits: NodeId, relaxation: Relaxation) -> Result<Arc<Way>> {
+        let key = (tap, logits, relaxation);
+        let known = |ways: &Ways| {
+            let found = ways.iter().find(|(of, _)| *of == key);
+            found.map(|(_, way)| way.clone())
+        };
+        let ways = || self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(way) = known(&ways()) {
+            return Ok(way);
+        }
+        let way = Arc::new(if self.graph.between(tap, &[logits]).is_ok() {
+            Way::Alone
+        } else {
+            let on_the_way = self.graph.on_the_way(tap, logits)?;
+            Way::Beside {
+                linearised: reference::linearised(&self.graph, &on_the_way, relaxation),
+                on_the_way,
+            }
+        });
+        ways().push((key, way.clone()));
+        Ok(way)
+    }
+
+    /// Attribution where the logits follow from `tap` alone.
+    fn attribution_alone(
         &self,
-        image: &Tensor,
-        (tap, activation): (NodeId, &Tensor),
+        ends: (NodeId, NodeId),
+        activation: &Tensor,
         positions: &[(usize, usize)],
         relaxation: Relaxation,
     ) -> Result<Array2<f32>> {
-        let logits = self.checked(activation, positions)?;
-        let (graph, n_nodes) = (&self.graph, self.graph.nodes.len());
-        let on_the_way = graph.on_the_way(tap, logits)?;
-        let wanted = reference::linearised(graph, &on_the_way, relaxation);
-        let mut primals = vec![None; n_nodes];
-        for (id, value) in wanted.iter().zip(self.forward(image, &wanted)?) {
-            primals[id.0] = Some(value);
+        if let Some(engine) = self.engine() {
+            return engine.attribution(ends, activation, positions, relaxation);
         }
-        let (_, _, rows, cols) = image.dims4()?;
-        let extents = graph.extents((rows, cols))?;
-        let pushed = Tangents {
-            on_the_way: &on_the_way,
-            extents: &extents,
-        };
-        self.in_parts(positions, |positions| {
-            let tangents = positions.iter().map(|&at| only_at(activation, at));
-            let tangents = Tensor::cat(&tangents.collect::<Result<Vec<_>>>()?, 0)?;
-            pushed.jvp(graph, (tap, logits), &primals, &tangents, relaxation)
-        })
+        let (graph, (tap, logits)) = (&self.graph, ends);
+        let primals = reference::primals(graph, tap, activation, logits, relaxation)?;
+        let cone = Cone::new(graph, ends, activation, &primals, relaxation)?;
+        self.in_parts(positions, |positions| cone.run(activation, positions))
     }
 
     /// Rows for positions, columns for classes; `run` gives the change of the logits for a few positions, `[p, classes]`.

@@ -15,6 +15,7 @@ mod import;
 mod lower;
 mod order;
 mod proto;
+mod windows;
 mod wire;
 
 pub use export::export;
@@ -166,11 +167,16 @@ impl InputForm {
             return bad(format!("has {} axes", dims.len()));
         };
         let fixed = |dim: Dimension<'_>, most: i64| match dim {
-            // 0 and −1 are written for an open size.
             Dimension::Size(size) if size > 0 && size <= most => Ok(Some(size as usize)),
             Dimension::Size(size) if size > most => Err(size),
+            // −1 is written for an open size.
             _ => Ok(None),
         };
+        if dims.contains(&Dimension::Size(0)) {
+            return bad(
+                "has a size of 0, which no image fits; export it with that size open (dynamic axes)".into(),
+            );
+        }
         let channels_last =
             matches!(c, Dimension::Size(1 | 3)) && !matches!(a, Dimension::Size(1 | 3));
         let (channels, rows, cols) = if channels_last { (c, a, b) } else { (a, b, c) };

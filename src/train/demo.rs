@@ -129,6 +129,7 @@ pub fn demo(recipe: &TrainRecipe, out: &Path, progress: &dyn Progress) -> Result
         input: &input,
         training: &training,
         held_out: &held_out,
+        trunk: None,
     };
     let part = part_of(out);
     let trained = fit(&task, recipe, progress, &mut |epoch, summary, weights| {

@@ -9,15 +9,17 @@
 //! position is exact and a benchmark scores the search alone.
 
 mod artefact;
+mod finetune;
 mod net;
 mod scenes;
 mod set;
 
 pub use artefact::{Artefact, Mask, Style};
+pub use finetune::Trunk;
 pub use net::{
     LAYER, Outcome, accuracy, architecture, driven, input, load, measure, predictions, train,
 };
-pub use scenes::{scene_labels, scenes};
+pub use scenes::{scene_list, scenes};
 pub use set::{Images, PlantedImages};
 
 use super::Stream;

@@ -248,6 +248,7 @@ fn run(seed: u64) -> Trained {
         input: &input,
         training: &training,
         held_out: &held_out,
+        trunk: None,
     };
     let recipe = TrainRecipe {
         epochs: 12,
@@ -305,6 +306,7 @@ fn cancellation_and_empty_data_are_errors() {
         input: &input,
         training: &training,
         held_out: &empty,
+        trunk: None,
     };
     let recipe = TrainRecipe::default();
     let stopped = fit(&task, &recipe, &Stop, &mut |_, _, _| Ok(()));

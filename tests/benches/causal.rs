@@ -238,6 +238,7 @@ fn test(net: &mut Net, group: &Group, class: ClassId, at: At) -> Vec<Estimate> {
         let picture = pixels::cut(&square, window);
         pieces.push(Piece {
             picture,
+            shape: None,
             from: Some((window[0], window[1])),
         });
     }

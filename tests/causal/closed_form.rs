@@ -96,6 +96,7 @@ pub(super) fn red_paste(side: u32) -> Paste {
         without: HashSet::new(),
         pieces: vec![Piece {
             picture: RgbImage::from_pixel(side, side, Rgb([255, 0, 0])),
+            shape: None,
             from: None,
         }],
         at: At::Corner(Corner::BottomLeft),
@@ -333,6 +334,7 @@ fn noise_is_weighed() {
     let paste = |colour: [u8; 3]| Paste {
         pieces: vec![Piece {
             picture: RgbImage::from_pixel(12, 12, Rgb(colour)),
+            shape: None,
             from: None,
         }],
         avoid: vec![0, 1],

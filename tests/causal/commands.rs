@@ -245,6 +245,53 @@ fn the_lists_cell_is_tested_with_its_exemplars() {
     }
 }
 
+/// The number that `suspects` prints is that of its JSON, of `patch --component` and of the claim; a cell beside it must
+/// be the candidate's.
+#[test]
+fn a_candidates_number_is_the_same_everywhere() {
+    let (_, atlas, cell) = atlas();
+    let list = ["suspects", atlas, "--top", "40", "--kind", "component"];
+    let listed: Value =
+        serde_json::from_str(&run(&[&list[..], &["--json"]].concat()).stdout).unwrap();
+    let listed = listed.as_array().unwrap();
+    let words = run(&list).stdout;
+    let rows: Vec<&str> = words
+        .lines()
+        .filter(|row| row.contains(" component "))
+        .collect();
+    assert!(rows.len() == listed.len() && rows.len() > 5, "{words}");
+    for (row, one) in rows.iter().zip(listed) {
+        let name = format!(" component {} ", one["component"]);
+        assert!(row.contains(&name), "{row} lacks{name}");
+    }
+    let one = listed.iter().find(|one| one["component"] != 0).unwrap();
+    let (number, class) = (one["component"].to_string(), one["class"].as_str().unwrap());
+    let asked = [
+        "patch",
+        atlas,
+        "--component",
+        &number,
+        "--class",
+        class,
+        "--backgrounds",
+        "4",
+    ];
+    let told = run(&[&asked[..], &["--json"]].concat());
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let told = of_schema(&told.stdout);
+    let link = one["link"].as_str().unwrap().rsplit_once('#').unwrap().1;
+    assert_eq!(told["subject"]["component"], one["component"]);
+    assert_eq!(told["subject"]["cell"], link);
+    let elsewhere = fails(2, &[&asked[..], &["--cell", cell]].concat());
+    for word in [link, "not at the --cell given", "leave --cell out"] {
+        assert!(elsewhere.contains(word), "{elsewhere}");
+    }
+    let none = ["patch", atlas, "--component", "999", "--class", class];
+    assert!(fails(2, &none).contains("no component 999 of"));
+    let picture = [&asked[..], &["--patch", "a.png"]].concat();
+    assert!(fails(2, &picture).contains("cannot be used with"));
+}
+
 /// Hands and fish: the real network, where its weights are at hand.
 #[test]
 fn a_cell_of_the_real_network() {

@@ -4,8 +4,9 @@ use super::closed_form::{SIDE, folder, go_on, lab, red_paste};
 use atlascope::causal::paste;
 use atlascope::causal::retest::{self, Fate};
 use atlascope::suspects::claim::{Claim, Controls, Estimate, Method, Outcome};
-use image::{Rgb, RgbImage};
+use image::{GrayImage, Luma, Rgb, RgbImage};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The network sees mean colours, and scrambling phases keeps them: the picture's colours do all that it does.
 #[test]
@@ -35,6 +36,46 @@ fn a_picture_is_told_beside_its_scrambled_self() {
     let faint = test(80);
     assert!(faint.contrast[0] > 0.0, "{faint:?}");
     assert_eq!(faint.outcome(), Outcome::Slight, "{faint:?}");
+}
+
+/// What is not there does nothing: half a picture moves means by half, and so do its controls, which have its shape.
+#[test]
+fn half_a_picture_does_half() {
+    let root = tempfile::tempdir().unwrap();
+    folder(root.path(), 24);
+    let mut lab = lab(root.path());
+    let mut test = |shape: Option<u8>| {
+        let mut paste = red_paste(8);
+        paste.early = false;
+        // Where nothing is, the file may hold any colour.
+        paste.pieces[0].picture = RgbImage::from_fn(8, 8, |x, y| match shape {
+            Some(0) if x >= 4 => Rgb([0, 255, 0]),
+            _ => Rgb([200, if y % 2 == 0 { 45 } else { 35 }, 40]),
+        });
+        paste.pieces[0].shape = shape.map(|right| {
+            let there = |x: u32, _| Luma([if x < 4 { 255 } else { right }]);
+            Arc::new(GrayImage::from_fn(8, 8, there))
+        });
+        paste::paste(&mut lab, &paste, &mut go_on).unwrap().estimate
+    };
+    let (whole, same, half) = (test(None), test(Some(255)), test(Some(0)));
+    assert_eq!(whole.delta.to_bits(), same.delta.to_bits());
+    let near = |found: f32, expected: f32, slack: f32| {
+        assert!(
+            (found - expected).abs() < slack,
+            "{found}, not {expected}: {whole:?} {half:?}"
+        );
+    };
+    assert!(whole.delta > 1.0);
+    near(half.delta, whole.delta / 2.0, 0.03);
+    // The colours of the other half are not scrambled into this one.
+    near(half.controls.scrambled.unwrap(), half.delta, 0.05);
+    near(
+        half.controls.noise.unwrap(),
+        whole.controls.noise.unwrap() / 2.0,
+        0.1,
+    );
+    near(half.controls.delta, whole.controls.delta / 2.0, 0.1);
 }
 
 /// A claim about crops of these photographs, which once were used.

@@ -59,6 +59,42 @@ fn what_cannot_be_tested_is_said() {
     assert!(fails(1, &["retest", atlas, "--network", "demo"]).contains("small.atlas"));
 }
 
+#[test]
+fn a_picture_of_which_nothing_is_there_is_refused() {
+    let (folder, atlas, _) = atlas();
+    let path = folder.path().join("nothing.png");
+    let nothing = image::RgbaImage::from_pixel(6, 6, image::Rgba([200, 0, 0, 0]));
+    nothing.save(&path).unwrap();
+    let path = path.to_str().unwrap();
+    let error = fails(1, &["patch", atlas, "--patch", path, "--class", "barn"]);
+    assert!(
+        error.contains("nothing.png") && error.contains("transparent"),
+        "{error}"
+    );
+}
+
+/// Reports that cannot be tested again say why.
+#[test]
+fn a_report_without_claims_or_of_another_form_is_refused() {
+    let (folder, _, _) = atlas();
+    let refused = |text: &str| {
+        let path = folder.path().join("bad.json");
+        std::fs::write(&path, text).unwrap();
+        fails(1, &["retest", path.to_str().unwrap(), "--network", "demo"])
+    };
+    let empty = refused(r#"{"version": 1, "program": "atlascope", "claims": []}"#);
+    assert!(
+        empty.contains("bad.json holds no claims") && empty.contains("--claims"),
+        "{empty}"
+    );
+    let newer = refused(r#"{"version": 7, "program": "atlascope", "assertions": 3}"#);
+    assert!(
+        newer.contains("version 7") && newer.contains("version 1"),
+        "{newer}"
+    );
+    assert!(refused("{}").contains("no report"));
+}
+
 /// Three images of a class: no verdict from them, a clear word, and the tests that remain.
 #[test]
 fn a_class_of_three_images() {

@@ -78,6 +78,41 @@ fn claims_become_reports_and_are_tested_again() {
     assert!(html.contains("data:image/png;base64,"));
     no_photos(atlas, claims, &out("bare.html"));
     retested(folder.path(), &out("a.json"));
+    left_out_and_undecided(folder.path(), &json);
+}
+
+/// Claims that nobody judged a shortcut are left out with a word, and one that cannot be repeated says why.
+fn left_out_and_undecided(folder: &Path, report: &str) {
+    let mut report: Value = serde_json::from_str(report).unwrap();
+    let mut other = report["claims"][0].clone();
+    other["judgement"] = "unsure".into();
+    other["estimates"][0]["method"] = "ablate".into();
+    report["claims"].as_array_mut().unwrap().push(other);
+    let path = folder.join("two.json");
+    std::fs::write(&path, report.to_string()).unwrap();
+    let args = ["retest", path.to_str().unwrap(), "--network", "demo"];
+    let one = run(&args);
+    assert_eq!(one.code, 3, "{}{}", one.stdout, one.stderr);
+    assert!(
+        one.stderr
+            .contains("1 claim that is not judged a shortcut is left out"),
+        "{}",
+        one.stderr
+    );
+    assert!(one.stderr.contains("--all") && !one.stdout.contains("cannot be repeated"));
+    let both = run(&[&args[..], &["--all"]].concat());
+    assert!(!both.stderr.contains("left out"));
+    let why = "cannot be repeated (it rests on an ablation";
+    assert!(both.stdout.contains(why), "{}", both.stdout);
+    let json = run(&[&args[..], &["--all", "--json"]].concat()).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert!(json["claims"][0]["why"].is_null() && json["left_out"] == 0);
+    assert!(
+        json["claims"][1]["why"]
+            .as_str()
+            .unwrap()
+            .contains("ablation")
+    );
 }
 
 fn no_photos(atlas: &str, claims: &str, page: &str) {

@@ -39,6 +39,7 @@ fn crops(bit: u32, which: usize, target: u16) -> Vec<Piece> {
         let window = pixels::window((x + width / 2.0, y + height / 2.0), SIDE, 64);
         (width > 0.0).then(|| Piece {
             picture: pixels::cut(&scene.image, window),
+            shape: None,
             from: Some((window[0], window[1])),
         })
     };

@@ -246,6 +246,20 @@ fn absurd_shapes_ask_for_no_memory() {
         node("Conv", &["x", "w"], "y", &[around]),
     ];
     refused(&file(&IMAGE, &far), &["the_y"]);
+    // Gaps as wide as the padding: little comes out, but what goes in would be 13 terabytes.
+    let wide = [
+        ints("pads", &[1 << 20; 4]),
+        ints("dilations", &[1 << 20; 2]),
+    ];
+    let spread = [
+        weights("w", &[2, 3, 3, 3], 0.5),
+        node("Conv", &["x", "w"], "y", &wide),
+    ];
+    let most = (1usize << 30).to_string();
+    refused(
+        &file(&IMAGE, &spread),
+        &["the_y", "with its padding", "2097160", &most],
+    );
     refused(&file(&[1, 3, 1 << 40, 8], &classifier()), &["absurd"]);
     refused(&file(&[1, 7, 8, 8], &classifier()), &["7 channels"]);
     refused(&file(&[1, 3, 8], &classifier()), &["3 axes"]);

@@ -1,10 +1,10 @@
 //! The pictures of a report, drawn again from the photographs; no network is needed.
 
-use crate::causal::{Album, pixels};
-use crate::images;
+use crate::causal::paste::Piece;
+use crate::causal::{Album, picture, pixels};
 use crate::network::{Channels, Filter, InputSpec, Resize};
 use crate::suspects::claim::{Claim, Provenance};
-use image::RgbImage;
+use image::{RgbImage, Rgba, RgbaImage};
 use std::path::Path;
 
 /// Pictures of one claim, as PNG.
@@ -60,20 +60,26 @@ pub fn pictures(album: &Album, claim: &Claim) -> Pictures {
         .provenance
         .ratio
         .map(|ratio| ((ratio * input.size as f32).round() as u32).max(1));
-    let scaled = |piece: RgbImage| match longer {
-        Some(longer) => pixels::scaled(&piece, longer),
+    let scaled = |piece: Piece| match longer {
+        Some(longer) => piece.scaled(longer),
         None => piece,
     };
-    let mut pieces: Vec<Option<(RgbImage, String)>> = Vec::new();
+    let mut pieces: Vec<Option<(Piece, String)>> = Vec::new();
     if let Some(path) = &claim.subject.picture {
-        let picture = images::decode::load(Path::new(path)).ok();
-        pieces.push(picture.map(|picture| (scaled(picture), path.clone())));
+        let piece = picture::load(Path::new(path)).ok();
+        pieces.push(piece.map(|piece| (scaled(piece), path.clone())));
     }
     for shown in &claim.subject.exemplars {
         let side = input.size as u32;
         let fits = shown.window[2] <= side;
         let square = read(&shown.image).filter(|_| fits);
-        let piece = square.map(|square| scaled(pixels::cut(&square, shown.window)));
+        let piece = square.map(|square| {
+            scaled(Piece {
+                picture: pixels::cut(&square, shown.window),
+                shape: None,
+                from: None,
+            })
+        });
         pieces.push(piece.map(|piece| {
             (
                 piece,
@@ -84,13 +90,15 @@ pub fn pictures(album: &Album, claim: &Claim) -> Pictures {
     for pair in &claim.pairs {
         let piece = pieces.get(pair.piece as usize).and_then(Option::as_ref);
         let both = read(&pair.image).zip(piece).map(|(before, (piece, _))| {
-            let after = pixels::paste(&before, piece, (pair.at[0], pair.at[1]));
+            let after = piece.on(&before, (pair.at[0], pair.at[1]));
             [png(&before), png(&after)]
         });
         out.pairs.push(both.unwrap_or_default());
     }
     let shown = pieces.into_iter().flatten();
-    out.pieces = shown.map(|(piece, about)| (png(&piece), about)).collect();
+    out.pieces = shown
+        .map(|(piece, about)| (shaped_png(&piece), about))
+        .collect();
     if out.pairs.iter().any(|pair| pair[0].is_empty()) {
         out.pairs.clear();
     }
@@ -99,6 +107,22 @@ pub fn pictures(album: &Album, claim: &Claim) -> Pictures {
 
 /// PNG, always the same bytes for the same pixels.
 fn png(picture: &RgbImage) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let written = picture.write_to(&mut bytes, image::ImageFormat::Png);
+    debug_assert!(written.is_ok(), "a vector takes all bytes");
+    bytes.into_inner()
+}
+
+/// The same of a piece: what is not there shows the page.
+fn shaped_png(piece: &Piece) -> Vec<u8> {
+    let Some(shape) = &piece.shape else {
+        return png(&piece.picture);
+    };
+    let (width, height) = piece.picture.dimensions();
+    let picture = RgbaImage::from_fn(width, height, |x, y| {
+        let [r, g, b] = piece.picture.get_pixel(x, y).0;
+        Rgba([r, g, b, shape.get_pixel(x, y).0[0]])
+    });
     let mut bytes = std::io::Cursor::new(Vec::new());
     let written = picture.write_to(&mut bytes, image::ImageFormat::Png);
     debug_assert!(written.is_ok(), "a vector takes all bytes");

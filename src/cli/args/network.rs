@@ -10,6 +10,13 @@ pub(crate) struct NetworkArgs {
     /// The network: a known one (see `atlascope pull`), an ONNX file, or a model.toml
     #[arg(long, value_name = "F")]
     pub(crate) network: String,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// How a network is run, whichever it is.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct RunArgs {
     /// The weights of a known network, as safetensors or PyTorch file [default: what `pull` downloaded]
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "explore")]
 use super::ProtocolArg;
-use super::network::InputArgs;
+use super::network::RunArgs;
 use super::suspects::KindArg;
 use clap::{Args as ClapArgs, ValueEnum};
 use std::path::PathBuf;
@@ -13,20 +13,8 @@ pub(crate) struct TestedNetworkArgs {
     /// The network: a known one, an ONNX file, or a model.toml [default: the atlas's]
     #[arg(long, value_name = "F")]
     pub(crate) network: Option<String>,
-    /// The weights of a known network, as safetensors or PyTorch file [default: what `pull` downloaded]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) weights: Option<PathBuf>,
-    /// Class names: a file with a line per output, or imagenet
-    #[arg(long, value_name = "FILE")]
-    pub(crate) classes: Option<String>,
-    /// auto, cpu, cuda, cuda:N or metal
-    #[arg(long, default_value = "auto")]
-    pub(crate) device: String,
-    /// Run plain candle operators instead of the fast kernels
-    #[arg(long)]
-    pub(crate) reference: bool,
     #[command(flatten)]
-    pub(crate) input: InputArgs,
+    pub(crate) run: RunArgs,
 }
 
 /// Where something is pasted.
@@ -61,6 +49,7 @@ pub(crate) struct CellArg {
 #[command(after_help = "Examples:
   atlascope patch my.atlas --cell mixed5b,20,3,7 --class tench --weights googlenet.safetensors
   atlascope patch my.atlas --cell mixed5b,20,3,7 --class tench --ablate --transfer --json
+  atlascope patch my.atlas --component 2 --class tench
   atlascope patch my.atlas --patch baseball.png --class 'great white shark' --sweep --png sheet.png
   atlascope patch --network net.onnx --size 64 --images photos/ --patch logo.png --class truck")]
 #[allow(
@@ -71,11 +60,17 @@ pub(crate) struct PatchArgs {
     /// An atlas; not needed for a --patch of your own
     pub(crate) atlas: Option<PathBuf>,
     /// The cell whose exemplars are pasted
-    #[arg(long, value_name = "LAYER,GRID,ROW,COL", value_parser = parse_place, required_unless_present = "patch", requires = "atlas")]
+    #[arg(long, value_name = "LAYER,GRID,ROW,COL", value_parser = parse_place, required_unless_present_any = ["patch", "component"], requires = "atlas")]
     pub(crate) cell: Option<CellArg>,
-    /// Test the candidate with this number of the class instead of the cell that it is shown at (`suspects --json` has
-    /// the numbers under `component`)
-    #[arg(long, value_name = "N", requires = "cell", requires = "class")]
+    /// Test the candidate of the class that has this number in `suspects`; a --cell given beside it must be the one that
+    /// it is shown at
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "atlas",
+        requires = "class",
+        conflicts_with = "patch"
+    )]
     pub(crate) component: Option<u16>,
     /// Of this kind
     #[arg(long, value_enum, default_value_t = KindArg::Component, requires = "component")]

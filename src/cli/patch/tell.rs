@@ -112,13 +112,13 @@ pub(in crate::cli) fn network_flags(network: &TestedNetworkArgs) -> String {
     if let Some(name) = &network.network {
         add("--network ", name);
     }
-    if let Some(path) = &network.weights {
+    if let Some(path) = &network.run.weights {
         add("--weights ", &path.display().to_string());
     }
-    if let Some(classes) = &network.classes {
+    if let Some(classes) = &network.run.classes {
         add("--classes ", classes);
     }
-    let input = &network.input;
+    let input = &network.run.input;
     if let Some(size) = input.size {
         add("--size ", &size.to_string());
     }

@@ -30,6 +30,22 @@ pub(super) enum Place {
     Night,
 }
 
+impl Place {
+    /// Snow is planted, so no subject is met there otherwise.
+    pub(super) const ALL_BUT_SNOW: &[Self] = &[
+        Self::Meadow,
+        Self::Sea,
+        Self::Underwater,
+        Self::Desert,
+        Self::Air,
+        Self::Space,
+        Self::Table,
+        Self::Street,
+        Self::Yard,
+        Self::Night,
+    ];
+}
+
 /// A place with its colours and light.
 #[derive(Debug, Clone)]
 pub(super) struct Backdrop {

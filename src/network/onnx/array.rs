@@ -20,24 +20,41 @@ pub(super) enum Data {
 pub(super) struct Array {
     pub dims: Vec<usize>,
     pub data: Data,
+    /// Its whole numbers are of 32 bits: what is computed with them wraps there.
+    pub narrow: bool,
 }
 
 /// Constants that are computed (not read) may hold this many numbers.
 pub(super) const MOST_COMPUTED: usize = 1 << 24;
 
 impl Array {
-    pub(super) fn floats(dims: Vec<usize>, values: Vec<f32>) -> Self {
+    pub(super) fn new(dims: Vec<usize>, data: Data) -> Self {
         Self {
             dims,
-            data: Data::Float(values),
+            data,
+            narrow: false,
         }
     }
 
+    pub(super) fn floats(dims: Vec<usize>, values: Vec<f32>) -> Self {
+        Self::new(dims, Data::Float(values))
+    }
+
     pub(super) fn ints(values: Vec<i64>) -> Self {
-        Self {
-            dims: vec![values.len()],
-            data: Data::Int(values),
+        Self::new(vec![values.len()], Data::Int(values))
+    }
+
+    /// The same, its whole numbers as 32 bits hold them where `narrow` says so.
+    pub(super) fn narrowed(mut self, narrow: bool) -> Self {
+        if let Data::Int(values) = &mut self.data
+            && narrow
+        {
+            self.narrow = true;
+            for value in values {
+                *value = i64::from(*value as i32);
+            }
         }
+        self
     }
 
     /// Number of elements.
@@ -82,7 +99,11 @@ impl Array {
             Data::Int(values) => Data::Int(of(values, at)),
             Data::Bool(values) => Data::Bool(of(values, at)),
         };
-        Self { dims, data }
+        Self {
+            dims,
+            data,
+            narrow: self.narrow,
+        }
     }
 
     /// The same numbers in another shape, which must have as many.
@@ -90,6 +111,7 @@ impl Array {
         Self {
             dims,
             data: self.data.clone(),
+            narrow: self.narrow,
         }
     }
 
@@ -127,7 +149,7 @@ impl Array {
             Some(raw) => from_raw(tensor.data_type, raw),
             None => from_lists(tensor)?,
         };
-        let array = Self { dims, data };
+        let array = Self::new(dims, data).narrowed(tensor.data_type == 6);
         if array.len() != n {
             return Err(bad(format!(
                 "shape {:?} needs {n} numbers, {} are there",

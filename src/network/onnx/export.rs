@@ -59,8 +59,8 @@ struct File {
 }
 
 /// The bytes of an ONNX file that computes `logits` of images `[n, 3, rows, columns]`, already preprocessed. Values
-/// are named as the nodes are. Only dense convolutions, ReLU, max pools, the mean over the map and linear layers can
-/// be written.
+/// are named as the nodes are. Only dense convolutions, ReLU, max pools, joined channels, the mean over the map and
+/// linear layers can be written.
 ///
 /// # Errors
 /// Another operator.
@@ -167,6 +167,10 @@ impl File {
                 self.node("Relu", name, &inputs[..1], &[]);
                 Ok(())
             }
+            Op::Concat => {
+                self.node("Concat", name, inputs, &[int("axis", 1)]);
+                Ok(())
+            }
             Op::GlobalAvgPool => {
                 let map = format!("{name}.map");
                 self.node("GlobalAveragePool", &map, &inputs[..1], &[]);
@@ -245,12 +249,13 @@ mod tests {
             ceil: true,
         };
         let linear = Linear {
-            weight: ramp(&[4, 5], 0.25),
+            weight: ramp(&[4, 10], 0.25),
             bias: ramp(&[4], 2.0),
         };
         let conv = graph.push("a", Op::Conv(conv), &[input]).unwrap();
         let relu = graph.push("b", Op::Relu, &[conv]).unwrap();
         let pool = graph.push("c", Op::MaxPool(pool), &[relu]).unwrap();
+        let pool = graph.push("cc", Op::Concat, &[pool, pool]).unwrap();
         let mean = graph.push("d", Op::GlobalAvgPool, &[pool]).unwrap();
         let logits = graph.push("e", Op::Linear(linear), &[mean]).unwrap();
         (graph, logits)

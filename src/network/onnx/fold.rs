@@ -6,9 +6,11 @@
 mod elementwise;
 mod moments;
 mod product;
+mod reduce;
 mod scatter;
 mod shapes;
 
+pub(super) use moments::training;
 pub(super) use scatter::tuples;
 pub(super) use shapes::{axes_of, flatten_axis, order_of, shape_of, slices, split_sizes, squeezed};
 
@@ -27,6 +29,9 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>], opset: i64) -> Fo
         return Ok(Some(found));
     }
     if let Some(found) = moments::fold(node, inputs)? {
+        return Ok(Some(found));
+    }
+    if let Some(found) = reduce::fold(node, inputs)? {
         return Ok(Some(found));
     }
     if let Some(found) = scatter::fold(node, inputs)? {

@@ -8,7 +8,7 @@ use crate::network::{
 };
 use crate::progress::Progress;
 use crate::train::augment::Augment;
-use crate::train::{Dataset, Result, Task, TrainRecipe, Weights, batch, fit};
+use crate::train::{Dataset, Epoch, Result, Task, TrainRecipe, Weights, batch, fit};
 use candle_core::{Device, Tensor};
 
 /// The last block, of which an atlas is made: after its ReLU, before the mean.
@@ -61,17 +61,8 @@ pub fn architecture(
     let mut depth = 3;
     for (idx, (out, kernel, stride)) in CONVOLUTIONS.into_iter().enumerate() {
         let name = format!("conv{}", idx + 1);
-        let node = format!("{name}_pre_relu");
-        let conv = Conv {
-            weight: tensor(&format!("{node}.weight"), &[out, depth, kernel, kernel])?,
-            bias: tensor(&format!("{node}.bias"), &[out])?,
-            stride: [stride; 2],
-            pads: [kernel / 2; 4],
-            groups: 1,
-            dilation: [1; 2],
-        };
-        last = graph.push(node, Op::Conv(conv), &[last])?;
-        last = graph.push(name, Op::Relu, &[last])?;
+        let shape = (&[out, depth, kernel, kernel], stride);
+        last = convolution(&mut graph, last, &name, shape, tensor)?;
         if idx == 1 {
             let pool = MaxPool {
                 kernel: [2; 2],
@@ -83,14 +74,48 @@ pub fn architecture(
         }
         depth = out;
     }
+    let logits = head(&mut graph, (last, depth), tensor, n_classes)?;
+    Ok((graph, logits))
+}
+
+/// Supplies the parameter of a name and shape.
+pub(super) type Supply<'a> = &'a mut dyn FnMut(&str, &[usize]) -> network::Result<Tensor>;
+
+/// A convolution that keeps the size but for its stride, and its ReLU.
+pub(super) fn convolution(
+    graph: &mut Graph,
+    last: NodeId,
+    name: &str,
+    (shape, stride): (&[usize; 4], usize),
+    tensor: Supply<'_>,
+) -> network::Result<NodeId> {
+    let node = format!("{name}_pre_relu");
+    let conv = Conv {
+        weight: tensor(&format!("{node}.weight"), shape)?,
+        bias: tensor(&format!("{node}.bias"), &shape[..1])?,
+        stride: [stride; 2],
+        pads: [shape[2] / 2; 4],
+        groups: 1,
+        dilation: [1; 2],
+    };
+    let node = graph.push(node, Op::Conv(conv), &[last])?;
+    graph.push(name, Op::Relu, &[node])
+}
+
+/// The mean over the last block, and the logits.
+pub(super) fn head(
+    graph: &mut Graph,
+    (last, depth): (NodeId, usize),
+    tensor: Supply<'_>,
+    n_classes: usize,
+) -> network::Result<NodeId> {
     graph.block_ends.push(last);
-    last = graph.push("mean", Op::GlobalAvgPool, &[last])?;
+    let mean = graph.push("mean", Op::GlobalAvgPool, &[last])?;
     let linear = Linear {
         weight: tensor("logits.weight", &[n_classes, depth])?,
         bias: tensor("logits.bias", &[n_classes])?,
     };
-    last = graph.push("logits", Op::Linear(linear), &[last])?;
-    Ok((graph, last))
+    graph.push("logits", Op::Linear(linear), &[mean])
 }
 
 /// Trains a network on planted images and returns it as an ONNX file with weights of 16 bits.
@@ -111,12 +136,28 @@ pub fn train(
         logits,
         input: &input,
         training,
-        held_out: &Images {
-            side: training.side,
-            ..Images::default()
-        },
+        held_out: &nothing(training.side),
+        trunk: None,
     };
-    let trained = fit(&task, recipe, progress, &mut |epoch, summary, _| {
+    let trained = fit(&task, recipe, progress, &mut noted(progress))?;
+    let (graph, logits) = architecture(&mut from(&trained.weights), n_classes)?;
+    let size = (training.side, training.side);
+    Ok(onnx::export(&graph, logits, size)?)
+}
+
+/// No images to measure with: what was learned is measured with artefacts and without.
+pub(super) fn nothing(side: usize) -> Images {
+    Images {
+        side,
+        ..Images::default()
+    }
+}
+
+/// Tells every epoch.
+pub(super) fn noted(
+    progress: &dyn Progress,
+) -> impl FnMut(usize, &Epoch, &Weights) -> Result<()> + '_ {
+    |epoch, summary, _| {
         progress.note(&format!(
             "epoch {}: loss {:.4}, accuracy {:.4}",
             epoch + 1,
@@ -124,20 +165,19 @@ pub fn train(
             summary.accuracy
         ));
         Ok(())
-    })?;
-    let (graph, logits) = filled(&trained.weights, n_classes)?;
-    let size = (training.side, training.side);
-    Ok(onnx::export(&graph, logits, size)?)
+    }
 }
 
-fn filled(weights: &Weights, n_classes: usize) -> network::Result<(Graph, NodeId)> {
-    let mut tensor = |name: &str, _: &[usize]| {
-        weights
-            .get(name)
+/// Supplies parameters that there are.
+pub(super) fn from(
+    weights: &Weights,
+) -> impl FnMut(&str, &[usize]) -> network::Result<Tensor> + '_ {
+    |name, shape| {
+        let found = weights.get(name).filter(|tensor| tensor.dims() == shape);
+        found
             .cloned()
-            .ok_or_else(|| NetworkError::BadWeights(format!("no {name}")))
-    };
-    architecture(&mut tensor, n_classes)
+            .ok_or_else(|| NetworkError::BadWeights(format!("no {name} of {shape:?}")))
+    }
 }
 
 /// A network from the bytes of its file.

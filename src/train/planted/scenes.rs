@@ -18,7 +18,7 @@ pub fn scenes(
     progress: &dyn Progress,
 ) -> Result<Images, Interrupted> {
     let world = world.with_side(side);
-    let wanted = wanted(world, classes, per_class);
+    let wanted = scene_list(world, classes, per_class);
     let size = 3 * side * side;
     let mut pixels = vec![0; wanted.len() * size];
     progress.begin("draw scenes", wanted.len() as u64, "scene");
@@ -39,14 +39,8 @@ pub fn scenes(
     })
 }
 
-/// Labels of the same scenes, without drawing them.
-pub fn scene_labels(world: World, classes: &[usize], per_class: usize) -> Vec<usize> {
-    let wanted = wanted(world, classes, per_class);
-    wanted.into_iter().map(|(_, label)| label).collect()
-}
-
-/// Index and label of the scenes.
-fn wanted(world: World, classes: &[usize], per_class: usize) -> Vec<(u64, usize)> {
+/// Number in the world and label of the same scenes, without drawing them.
+pub fn scene_list(world: World, classes: &[usize], per_class: usize) -> Vec<(u64, usize)> {
     let label = |index: u64| classes.iter().position(|c| *c == world.class(index));
     // Every class comes once in a run of sixteen.
     let n_drawn = (per_class * World::classes().len()) as u64;
@@ -67,6 +61,10 @@ mod tests {
             assert_eq!(images.labels.iter().filter(|l| **l == label).count(), 5);
         }
         assert_eq!(images.pixels.len(), 15 * 3 * 16 * 16);
-        assert_eq!(images.labels, scene_labels(World::new(4), &[3, 9, 12], 5));
+        let listed = scene_list(World::new(4), &[3, 9, 12], 5).into_iter();
+        assert_eq!(
+            images.labels,
+            listed.map(|(_, label)| label).collect::<Vec<_>>()
+        );
     }
 }

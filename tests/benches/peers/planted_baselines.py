@@ -34,35 +34,62 @@ MOST = 20
 TEN = 10
 
 
-def network(path):
-    """The file's layers as a torch Sequential, the last block's index, the head's weights."""
-    graph = onnx.load(path).graph
-    halves = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    values, layers, last = {}, [], None
-    for node in graph.node:
-        ints = {a.name: list(a.ints) or a.i for a in node.attribute}
-        if node.op_type == "Cast":
-            values[node.output[0]] = torch.tensor(halves[node.input[0]].astype(np.float32))
-        elif node.op_type == "Conv":
-            weight, bias = (values[name] for name in node.input[1:])
+class Network(torch.nn.Module):
+    """An ONNX file's layers; after a forward pass `block` holds the activations of the last block."""
+
+    def __init__(self, path):
+        super().__init__()
+        graph = onnx.load(path).graph
+        halves = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        values = {}
+        self.input, self.steps, self.layers = graph.input[0].name, [], torch.nn.ModuleList()
+        for node in graph.node:
+            ints = {a.name: list(a.ints) or a.i for a in node.attribute}
+            if node.op_type == "Cast":
+                values[node.output[0]] = torch.tensor(halves[node.input[0]].astype(np.float32))
+                continue
+            self.layers.append(self.layer(node, ints, [values[name] for name in node.input[1:] if name in values]))
+            inputs = [name for name in node.input if name not in values]
+            self.steps.append((inputs, node.output[0]))
+            if node.op_type == "Relu":
+                self.last = node.output[0]
+            if node.op_type == "Gemm":
+                self.head = self.layers[-1].weight.data.numpy()
+        self.eval()
+
+    @staticmethod
+    def layer(node, ints, values):
+        if node.op_type == "Conv":
+            weight, bias = values
             conv = torch.nn.Conv2d(weight.shape[1], weight.shape[0], ints["kernel_shape"], ints["strides"], ints["pads"][:2])
             conv.weight.data, conv.bias.data = weight, bias
-            layers.append(conv)
-        elif node.op_type == "Relu":
-            layers.append(torch.nn.ReLU())
-            last = len(layers)
-        elif node.op_type == "MaxPool":
-            layers.append(torch.nn.MaxPool2d(ints["kernel_shape"], ints["strides"]))
-        elif node.op_type == "GlobalAveragePool":
-            layers.append(torch.nn.AdaptiveAvgPool2d(1))
-        elif node.op_type == "Flatten":
-            layers.append(torch.nn.Flatten())
-        elif node.op_type == "Gemm":
-            weight, bias = (values[name] for name in node.input[1:])
+            return conv
+        if node.op_type == "Gemm":
+            weight, bias = values
             linear = torch.nn.Linear(weight.shape[1], weight.shape[0])
             linear.weight.data, linear.bias.data = weight, bias
-            layers.append(linear)
-    return torch.nn.Sequential(*layers).eval(), last, linear.weight.data.numpy()
+            return linear
+        if node.op_type == "MaxPool":
+            return torch.nn.MaxPool2d(ints["kernel_shape"], ints["strides"])
+        others = {
+            "Relu": torch.nn.ReLU,
+            "GlobalAveragePool": lambda: torch.nn.AdaptiveAvgPool2d(1),
+            "Flatten": torch.nn.Flatten,
+            "Concat": Concat,
+        }
+        return others[node.op_type]()
+
+    def forward(self, images):
+        values = {self.input: images}
+        for layer, (inputs, output) in zip(self.layers, self.steps):
+            values[output] = layer(*(values[name] for name in inputs))
+        self.block = values[self.last]
+        return values[self.steps[-1][1]]
+
+
+class Concat(torch.nn.Module):
+    def forward(self, *parts):
+        return torch.cat(parts, 1)
 
 
 def photographs(folder, classes, truth):
@@ -74,14 +101,13 @@ def photographs(folder, classes, truth):
     return torch.tensor(images.transpose(0, 3, 1, 2)), labels
 
 
-def run(net, last, images):
+def run(net, images):
     """Activations of the last block [n, depth, positions] and logits."""
     activations, logits = [], []
     with torch.no_grad():
-        for batch in images.split(250):
-            a = net[:last](batch)
-            activations.append(a.flatten(2).numpy())
-            logits.append(net[last:](a).numpy())
+        for batch in images.split(50):
+            logits.append(net(batch).numpy())
+            activations.append(net.block.flatten(2).numpy())
     return np.concatenate(activations), np.concatenate(logits)
 
 
@@ -158,7 +184,7 @@ def spray(net, images, labels, n_classes):
         own = np.flatnonzero(labels == c)
         maps = []
         with Gradient(net, EpsilonPlusFlat()) as attributor:
-            for batch in images[own].split(250):
+            for batch in images[own].split(50):
                 target = torch.eye(n_classes)[[c] * len(batch)]
                 _, relevance = attributor(batch, target)
                 small = torch.nn.functional.adaptive_avg_pool2d(relevance.sum(1, keepdim=True), 16)
@@ -231,9 +257,12 @@ def main():
     frozen = json.load(open(out)) if os.path.exists(out) else {}
     for name in names:
         truth = json.load(open(f"{fixtures}/{name}/truth.json"))
-        net, last, head = network(f"{fixtures}/{name}/net.onnx")
+        whole = f"{fixtures}/{name}/net.onnx"
+        # Of a fine-tuned network only the last block is kept; all of it was written beside its images.
+        net = Network(whole if os.path.exists(whole) else f"{folder}/{name}/net.onnx")
+        head = net.head
         images, labels = photographs(f"{folder}/{name}/images", truth["classes"], truth)
-        activations, logits = run(net, last, images)
+        activations, logits = run(net, images)
         features = activations.mean(2)
         accuracy = (logits.argmax(1) == labels).mean()
         assert abs(accuracy - truth["accuracy"]) < 2e-3, (accuracy, truth["accuracy"])

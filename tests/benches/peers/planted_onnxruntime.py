@@ -1,6 +1,9 @@
 """Logits of the planted networks by onnxruntime on one fixed pattern: fixtures/planted/onnxruntime.json.
 
-    python tests/benches/peers/planted_onnxruntime.py fixtures/planted
+    python tests/benches/peers/planted_onnxruntime.py fixtures/planted [FOLDER]
+
+FOLDER/NET/net.onnx are the fine-tuned networks, of which only the last block is kept (`cargo bench --bench planted --
+images NET FOLDER/NET` writes them).
 """
 
 import glob
@@ -11,9 +14,9 @@ import sys
 import numpy as np
 import onnxruntime
 
-root = sys.argv[1]
+root, *folder = sys.argv[1:]
 found = {}
-for path in sorted(glob.glob(f"{root}/*/net.onnx")):
+for path in sorted(path for place in [root, *folder] for path in glob.glob(f"{place}/*/net.onnx")):
     name = path.split(os.sep)[-2]
     side = json.load(open(f"{root}/{name}/truth.json"))["side"]
     channel, row, column = np.mgrid[0:3, 0:side, 0:side]

@@ -3,22 +3,26 @@
 
 use crate::find;
 use crate::images::truth;
-use crate::nets::classes;
+use crate::nets;
 use crate::score::Net;
-use crate::spec::{Flags, Photographs, fixtures};
+use crate::spec::{Flags, Photographs, Spec, analysed_scenes, fixtures};
 use atlascope::atlas::Atlas;
 use atlascope::causal::tester::{NetworkTester, Options};
 use atlascope::store;
-use atlascope::suspects::claim::{Estimate, Outcome, Tester as _, outcome};
+use atlascope::suspects::claim::{Estimate, Outcome, Shown, Tester as _, outcome};
 use atlascope::suspects::{self, Candidate};
-use atlascope::train::planted::{self, Artefact};
+use atlascope::train::planted::Artefact;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Exemplars that must carry an artefact.
+/// Levels of 255 by which a subject must change a pixel to be seen there.
+const VISIBLE: u8 = 12;
+/// Share of a window in which a subject must be seen to be shown.
+const SEEN: f64 = 0.1;
+/// Exemplars that must carry an artefact, or show their subject.
 const SHOWN: usize = 8;
 
 /// Tests the first candidates of some networks, whose images lie in `IMAGES/NET/images`; atlases are kept beside them.
@@ -87,14 +91,24 @@ fn summary(told: &[Value], known: &Net) -> String {
         .iter()
         .filter(|&&a| of(a).filter(confirmed).count() > 0);
     let others = told.iter().filter(|one| one["shows"].is_null());
+    // Where nothing goes with a class but its subject, these are the false alarms.
+    let elsewhere = |one: &&Value| {
+        let shares = one["subject"].as_array();
+        shares.is_some_and(|shares| {
+            let seen = shares.iter().filter_map(Value::as_f64);
+            seen.filter(|share| *share >= SEEN).count() < SHOWN
+        })
+    };
     let decoys = Artefact::DECOYS.into_iter().flat_map(of).filter(confirmed);
     format!(
-        "{} targets, {} shown, {} confirmed; {} of {} others confirmed, {} decoys",
+        "{} targets, {} shown, {} confirmed; {} of {} others confirmed, {} of {} that do not show their subject, {} decoys",
         known.targets.len(),
         shown.count(),
         kept.count(),
         others.clone().filter(confirmed).count(),
-        others.count(),
+        others.clone().count(),
+        others.clone().filter(confirmed).filter(elsewhere).count(),
+        others.filter(elsewhere).count(),
         decoys.count()
     )
 }
@@ -113,15 +127,36 @@ fn shows(candidate: &Candidate, atlas: &Atlas, net: &Net) -> Option<Artefact> {
     all.into_iter().find(|artefact| carriers(artefact) >= SHOWN)
 }
 
+/// Share of each exemplar's window in which the scene's subject, its shadow or its reflection is seen; none for
+/// photographs, of which nobody knows.
+fn subject_seen(spec: &Spec, exemplars: &[Shown]) -> Option<Vec<f64>> {
+    let (world, scenes) = analysed_scenes(spec)?;
+    let seen = |exemplar: &Shown| {
+        let number = Path::new(&exemplar.image).file_stem().unwrap();
+        let (scene, _) = scenes[number.to_str().unwrap().parse::<usize>().unwrap()];
+        let (with, without) = (
+            world.scene_with(scene, 0).image,
+            world.scene_without_subject(scene),
+        );
+        let [x, y, side] = exemplar.window;
+        let all = (y..y + side).flat_map(|row| (x..x + side).map(move |column| (column, row)));
+        let differs = |&(column, row): &(u32, u32)| {
+            let (a, b) = (with.get_pixel(column, row), without.get_pixel(column, row));
+            a.0.iter().zip(b.0).any(|(a, b)| a.abs_diff(b) > VISIBLE)
+        };
+        all.filter(differs).count() as f64 / f64::from(side * side)
+    };
+    Some(exemplars.iter().map(seen).collect())
+}
+
 fn net(
     (name, root): (&str, &Path),
     (atlas, images): (&Arc<Atlas>, &Path),
     known: &Net,
     ranks: &[usize],
 ) -> Vec<Value> {
-    let truth = truth(root, name);
-    let bytes = std::fs::read(root.join(name).join("net.onnx")).unwrap();
-    let network = planted::load(name, &bytes, truth.side, classes(&truth.classes)).unwrap();
+    let (truth, spec) = (truth(root, name), Spec::parse(name));
+    let (network, _) = nets::open(root, name, &truth);
     let mut network = Some(network);
     let open = move |_: &Atlas| network.take().ok_or_else(|| "it is open".to_owned());
     let folders = vec![images.to_owned()];
@@ -141,6 +176,7 @@ fn net(
             "shows": shows(candidate, atlas, known).map(Artefact::name),
             "verdict": claim.verdict,
             "estimates": claim.estimates,
+            "subject": subject_seen(&spec, &claim.subject.exemplars),
             "exemplars": claim.subject.exemplars,
         })
     };

@@ -1,7 +1,7 @@
 //! Our own lists: an atlas of a network's last block, and the candidates that it gives, as the command line would.
 
 use crate::images::truth;
-use crate::nets::classes;
+use crate::nets;
 use crate::spec::{ANALYSED, Flags, Photographs, Spec, Truth, fixtures, path_of, supply};
 use atlascope::atlas::{
     Atlas, AttributionRecipe, CollectRecipe, IconRecipe, LayoutRecipe, Recipe, Source,
@@ -10,7 +10,7 @@ use atlascope::images::{DecodeError, ImageSet};
 use atlascope::pipeline::{self, Job, Sourced, Workspace};
 use atlascope::progress::Silent;
 use atlascope::suspects;
-use atlascope::train::planted::{self, PlantedImages};
+use atlascope::train::planted::PlantedImages;
 use image::RgbImage;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -88,8 +88,7 @@ pub fn write(names: &[&str], flags: &Flags) {
 pub fn atlas(name: &str, root: &Path, flags: &Flags, photographs: &mut Photographs) -> Arc<Atlas> {
     let truth = truth(root, name);
     let spec = Spec::parse(name);
-    let bytes = std::fs::read(root.join(name).join("net.onnx")).unwrap();
-    let network = planted::load(name, &bytes, truth.side, classes(&truth.classes)).unwrap();
+    let (network, _) = nets::open(root, name, &truth);
     let plan = spec.plan(truth.classes.len());
     let clean = supply(&spec, photographs, false).analysed;
     let set = Analysed::new(PlantedImages::new(clean, &plan, ANALYSED), &truth);
@@ -114,7 +113,7 @@ pub fn atlas(name: &str, root: &Path, flags: &Flags, photographs: &mut Photograp
         attribution: AttributionRecipe::default(),
         // Nobody looks at the icons here.
         icons: IconRecipe {
-            size: 16,
+            size: if truth.side < 64 { 16 } else { 32 },
             steps: 1,
             ..IconRecipe::default()
         },

@@ -1,7 +1,7 @@
 //! The images that are analysed, and which of them carry what: `carries.json`.
 
-use crate::nets::classes;
-use crate::spec::{ANALYSED, Flags, Photographs, Spec, Truth, fixtures, path_of, supply};
+use crate::nets;
+use crate::spec::{ANALYSED, Flags, Photographs, Source, Spec, Truth, fixtures, path_of, supply};
 use atlascope::train::planted::{self, Artefact, PlantedImages};
 use std::path::{Path, PathBuf};
 
@@ -57,8 +57,12 @@ pub fn make(
     let spec = Spec::parse(name);
     let supply = supply(&spec, photographs, false);
     assert_eq!(supply.classes, truth.classes, "{name} has other classes");
-    let bytes = std::fs::read(root.join(name).join("net.onnx")).unwrap();
-    let network = planted::load(name, &bytes, truth.side, classes(&truth.classes)).unwrap();
+    let (network, bytes) = nets::open(root, name, &truth);
+    if let Some(file) = folder.filter(|_| spec.source == Source::Finetuned) {
+        // Other methods need all of it, and its trunk is not ours to keep.
+        std::fs::create_dir_all(file).unwrap();
+        std::fs::write(file.with_file_name("net.onnx"), bytes).unwrap();
+    }
     let plan = spec.plan(truth.classes.len());
     let set = PlantedImages::new(supply.analysed, &plan, ANALYSED);
     let columns = network.layer(&truth.layer).unwrap().map_size.1;

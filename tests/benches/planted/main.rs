@@ -5,13 +5,14 @@
 //! cargo bench --bench planted -- images NET DIR [--from D] write DIR/images/CLASS/*.png and DIR/carries.json
 //! cargo bench --bench planted -- find NET… --to FOLDER     write our own lists of candidates as FOLDER/NET.json
 //! cargo bench --bench planted -- confirm NET… --images FOLDER [--json FILE] [--ranks 5,9]   test the first ten; FOLDER/NET from images
-//! cargo bench --bench planted -- score [METHOD=FOLDER…] [--role tune]      score lists of candidates
+//! cargo bench --bench planted -- score [METHOD=FOLDER…] [--role tune] [--each 1]  score lists of candidates
 //! ```
 //!
 //! A network's name says everything about it: `tune` or `report`, its images, the prevalence in per cent, a number:
 //! `report-world-05-1`. Its seed is a hash of the name. Networks are trained outside CI and kept in
-//! `fixtures/planted`; the images that are analysed are made again from the seed. Those of `photos` networks need
-//! `ATLASCOPE_DATA`.
+//! `fixtures/planted`; the images that are analysed are made again from the seed. Those of `photos` and `finetuned`
+//! networks need `ATLASCOPE_DATA`; of the latter only the new last block is kept, and `images` writes all of such a
+//! network as `DIR/net.onnx`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

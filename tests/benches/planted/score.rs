@@ -118,6 +118,28 @@ pub fn table(lists: &[&str], flags: &Flags) {
     }
     println!();
     kinds(&methods, &nets);
+    if flags.contains_key("each") {
+        println!();
+        each(&methods, &nets);
+    }
+}
+
+/// Every network's targets with their ranks.
+fn each(methods: &BTreeMap<String, Lists>, nets: &[Net]) {
+    for (method, lists) in methods {
+        for net in nets {
+            let Some(list) = lists.get(&net.name) else {
+                continue;
+            };
+            let told = |(artefact, rank): (Artefact, Option<usize>)| {
+                let rank = rank.map_or("never".to_owned(), |rank| rank.to_string());
+                format!("{} {rank}", artefact.name())
+            };
+            let targets = score(list, &net.bits, &net.targets).targets.into_iter();
+            let text: Vec<String> = targets.map(told).collect();
+            println!("{method:<24} {:<22} {}", net.name, text.join("  "));
+        }
+    }
 }
 
 type Group = (&'static str, fn(f64) -> bool);

@@ -3,7 +3,7 @@
 use atlascope::images::decode;
 use atlascope::images::world::World;
 use atlascope::progress::Silent;
-use atlascope::train::planted::{Images, Outcome, Plan, Style, scene_labels, scenes};
+use atlascope::train::planted::{Images, Outcome, Plan, Style, scene_list, scenes};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,9 @@ const SCENES: (usize, usize) = (1200, 500);
 /// Photographs per class to learn from; the rest are analysed.
 const PHOTOS: usize = 250;
 const PHOTOS_ANALYSED: usize = 150;
-/// Share of the light that a scene's reflection of another scene keeps.
+/// Share of the light that an image's reflection of another one keeps: what is recognised without doubt leaves a
+/// network no reason to learn anything else.
 const REFLECTION: (f32, f32) = (0.42, 0.5);
-/// Sides of pictures.
-const SIDE_WORLD: usize = 32;
-const SIDE_PHOTOS: usize = 48;
 
 /// Flags with a value, by name without the dashes.
 pub type Flags = HashMap<String, String>;
@@ -48,11 +46,60 @@ pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/planted")
 }
 
+/// Where a network's images come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The synthetic world, where subjects have their places.
+    World,
+    /// The same with every subject anywhere, so that a network with nothing planted has nothing but them to go by.
+    Anywhere,
+    Photos,
+    /// Photographs in full size, for a new last block of a trained network.
+    Finetuned,
+}
+
+impl Source {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::World, "world"),
+        (Self::Anywhere, "anywhere"),
+        (Self::Photos, "photos"),
+        (Self::Finetuned, "finetuned"),
+    ];
+
+    /// Rows and columns of the images.
+    pub fn side(self) -> usize {
+        match self {
+            Self::World | Self::Anywhere => 32,
+            Self::Photos => 48,
+            Self::Finetuned => 224,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        let own = Self::ALL.iter().find(|(one, _)| *one == self);
+        own.map_or("", |(_, name)| name)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        let own = Self::ALL.iter().find(|(_, known)| *known == name);
+        own.map(|(one, _)| *one)
+    }
+
+    /// The synthetic world of a seed, unless it is photographs.
+    pub fn world(self, seed: u64) -> Option<World> {
+        match self {
+            Self::World => Some(World::new(seed)),
+            Self::Anywhere => Some(World::new(seed).anywhere()),
+            Self::Photos | Self::Finetuned => None,
+        }
+    }
+}
+
 /// What its name says about a network.
 #[derive(Debug, Clone)]
 pub struct Spec {
     pub name: String,
-    pub photos: bool,
+    pub source: Source,
     pub prevalence: f64,
     pub seed: u64,
 }
@@ -62,7 +109,7 @@ pub struct Spec {
 pub struct Truth {
     pub name: String,
     pub seed: u64,
-    /// `world` or `photos`.
+    /// Name of the [`Source`].
     pub source: String,
     pub prevalence: f64,
     /// Rows and columns of the input; pixels become (value − mean) / scale.
@@ -89,16 +136,14 @@ impl Spec {
         let [role, source, per_cent, number] = parts.as_slice() else {
             panic!("{name}: names look like report-world-05-1");
         };
-        assert!(
-            ["tune", "report"].contains(role) && ["world", "photos"].contains(source),
-            "{name}: names look like report-world-05-1"
-        );
+        let source = Source::parse(source).filter(|_| ["tune", "report"].contains(role));
+        let source = source.unwrap_or_else(|| panic!("{name}: names look like report-world-05-1"));
         number.parse::<u32>().unwrap();
         // FNV-1a.
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         Self {
             name: name.to_owned(),
-            photos: *source == "photos",
+            source,
             prevalence: per_cent.parse::<f64>().unwrap() / 100.0,
             seed: name.bytes().fold(0xcbf2_9ce4_8422_2325, hash) >> 12,
         }
@@ -116,16 +161,20 @@ pub struct Supply {
     pub classes: Vec<String>,
 }
 
-/// Photographs as small squares, decoded once for several networks.
+/// Where photographs and trained networks are.
+pub fn data() -> PathBuf {
+    let data = std::env::var_os("ATLASCOPE_DATA");
+    PathBuf::from(data.expect("photographs need ATLASCOPE_DATA, the folder of the shared data"))
+}
+
+/// Photographs as squares of one size, decoded once for several networks.
 #[derive(Default)]
-pub struct Photographs(Option<(Images, Vec<String>)>);
+pub struct Photographs(HashMap<usize, (Images, Vec<String>)>);
 
 impl Photographs {
-    fn load(&mut self) -> &(Images, Vec<String>) {
-        self.0.get_or_insert_with(|| {
-            let data = std::env::var_os("ATLASCOPE_DATA")
-                .expect("photographs need ATLASCOPE_DATA, the folder of the shared data");
-            let root = Path::new(&data).join("photos/imagenette");
+    fn load(&mut self, side: usize) -> &(Images, Vec<String>) {
+        self.0.entry(side).or_insert_with(|| {
+            let root = data().join("photos/imagenette");
             let sorted = |folder: &Path| {
                 let entries = std::fs::read_dir(folder).unwrap();
                 let mut paths: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
@@ -133,16 +182,19 @@ impl Photographs {
                 paths
             };
             let mut images = Images {
-                side: SIDE_PHOTOS,
+                side,
                 ..Images::default()
             };
             let folders = sorted(&root);
             for (label, folder) in folders.iter().enumerate() {
                 for path in sorted(folder) {
                     let photo = decode::load(&path).unwrap();
-                    let side = SIDE_PHOTOS as u32;
-                    let filter = image::imageops::FilterType::Triangle;
-                    let small = image::imageops::resize(&photo, side, side, filter);
+                    let small = if photo.dimensions() == (side as u32, side as u32) {
+                        photo
+                    } else {
+                        let filter = image::imageops::FilterType::Triangle;
+                        image::imageops::resize(&photo, side as u32, side as u32, filter)
+                    };
                     images.pixels.extend_from_slice(small.as_raw());
                     images.labels.push(label);
                 }
@@ -164,13 +216,22 @@ fn chosen(spec: &Spec) -> Vec<usize> {
     chosen
 }
 
+/// The world of the analysed images, and number and label of the scene that each one shows.
+pub fn analysed_scenes(spec: &Spec) -> Option<(World, Vec<(u64, usize)>)> {
+    let world = spec
+        .source
+        .world(spec.seed ^ HELD_OUT)?
+        .with_side(spec.source.side());
+    Some((world, scene_list(world, &chosen(spec), SCENES.1)))
+}
+
 /// Path, class and artefacts (as bits) of every analysed image, in the order of the paths; nothing is drawn.
 pub fn carried(spec: &Spec, truth: &Truth) -> Vec<(String, usize, u8)> {
-    let labels: Vec<usize> = if spec.photos {
+    let labels: Vec<usize> = if let Some((_, scenes)) = analysed_scenes(spec) {
+        scenes.into_iter().map(|(_, label)| label).collect()
+    } else {
         let of = |label| std::iter::repeat_n(label, PHOTOS_ANALYSED);
         (0..truth.classes.len()).flat_map(of).collect()
-    } else {
-        scene_labels(World::new(spec.seed ^ HELD_OUT), &chosen(spec), SCENES.1)
     };
     let bits = spec.plan(truth.classes.len()).carries(&labels, ANALYSED);
     let one = |image: usize| {
@@ -206,8 +267,11 @@ fn shuffled(n: usize, seed: u64) -> Vec<usize> {
 
 /// The clean images of a network.
 pub fn supply(spec: &Spec, photographs: &mut Photographs, with_training: bool) -> Supply {
-    if spec.photos {
-        let (all, classes) = photographs.load();
+    let (Some(learned), Some(held_out)) = (
+        spec.source.world(spec.seed),
+        spec.source.world(spec.seed ^ HELD_OUT),
+    ) else {
+        let (all, classes) = photographs.load(spec.source.side());
         let mut parts = [Images::default(), Images::default()];
         for part in &mut parts {
             part.side = all.side;
@@ -222,22 +286,27 @@ pub fn supply(spec: &Spec, photographs: &mut Photographs, with_training: bool) -
                 part.labels.push(label);
             }
         }
+        if spec.source == Source::Finetuned {
+            let seeds = [spec.seed, spec.seed ^ HELD_OUT];
+            let pairs = parts.iter_mut().zip(seeds);
+            pairs.for_each(|(part, seed)| *part = part.reflected(seed, REFLECTION));
+        }
         let [training, analysed] = parts;
         return Supply {
             training,
             analysed,
             classes: classes.clone(),
         };
-    }
+    };
     let all = World::classes();
     let chosen = chosen(spec);
-    let draw = |seed: u64, per_class: usize| {
-        let scenes = scenes(World::new(seed), SIDE_WORLD, &chosen, per_class, &Silent).unwrap();
-        scenes.reflected(seed, REFLECTION)
+    let draw = |world: World, per_class: usize| {
+        let scenes = scenes(world, spec.source.side(), &chosen, per_class, &Silent).unwrap();
+        scenes.reflected(world.seed(), REFLECTION)
     };
     Supply {
-        training: draw(spec.seed, if with_training { SCENES.0 } else { 0 }),
-        analysed: draw(spec.seed ^ HELD_OUT, SCENES.1),
+        training: draw(learned, if with_training { SCENES.0 } else { 0 }),
+        analysed: draw(held_out, SCENES.1),
         classes: chosen.iter().map(|&class| all[class].id.clone()).collect(),
     }
 }

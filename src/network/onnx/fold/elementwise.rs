@@ -25,10 +25,8 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>]) -> One {
             ),
             _ => Data::Float(x.to_floats().into_iter().map(function).collect()),
         };
-        return Ok(Some(Array {
-            dims: x.dims.clone(),
-            data,
-        }));
+        let found = Array::new(x.dims.clone(), data).narrowed(x.narrow);
+        return Ok(Some(found));
     }
     match op {
         "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Pow" | "Min" | "Max" | "Sum" => {
@@ -44,10 +42,7 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>]) -> One {
         "Not" => {
             let x = need(inputs, 0)?;
             let values = to_bools(x).into_iter().map(|value| !value).collect();
-            Ok(Some(Array {
-                dims: x.dims.clone(),
-                data: Data::Bool(values),
-            }))
+            Ok(Some(Array::new(x.dims.clone(), Data::Bool(values))))
         }
         "Where" => choose(inputs).map(Some),
         "Clip" => clip(node, inputs).map(Some),
@@ -59,6 +54,7 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>]) -> One {
             let (x, like) = (need(inputs, 0)?, need(inputs, 1)?);
             let to = match like.data {
                 Data::Float(_) => 1,
+                Data::Int(_) if like.narrow => 6,
                 Data::Int(_) => 7,
                 Data::Bool(_) => 9,
             };
@@ -120,10 +116,8 @@ fn arithmetic(node: &Node<'_>, a: &Array, b: &Array) -> std::result::Result<Arra
             })
             .collect();
         let values = values.ok_or_else(|| format!("{op} of whole numbers is not defined"))?;
-        return Ok(Array {
-            dims,
-            data: Data::Int(values),
-        });
+        let narrow = a.narrow && b.narrow;
+        return Ok(Array::new(dims, Data::Int(values)).narrowed(narrow));
     }
     let (x, y) = (a.to_floats(), b.to_floats());
     let pairs = x.iter().zip(&y);
@@ -140,7 +134,9 @@ fn arithmetic(node: &Node<'_>, a: &Array, b: &Array) -> std::result::Result<Arra
     let values = values.collect();
     // A power keeps the kind of its base.
     let data = match (&a.data, op) {
-        (Data::Int(_), "Pow") => return Ok(cast(&Array::floats(dims, values), 7)),
+        (Data::Int(_), "Pow") => {
+            return Ok(cast(&Array::floats(dims, values), 7).narrowed(a.narrow));
+        }
         _ => values,
     };
     Ok(Array::floats(dims, data))
@@ -167,10 +163,7 @@ fn compare(op: &str, a: &Array, b: &Array) -> std::result::Result<Array, String>
         }
         _ => order(op, &a.to_ints(), &b.to_ints()),
     };
-    Ok(Array {
-        dims,
-        data: Data::Bool(values),
-    })
+    Ok(Array::new(dims, Data::Bool(values)))
 }
 
 fn order<T: PartialOrd>(op: &str, a: &[T], b: &[T]) -> Vec<bool> {
@@ -213,7 +206,7 @@ fn choose(inputs: &[Option<&Array>]) -> std::result::Result<Array, String> {
             )
         }
     };
-    Ok(Array { dims, data })
+    Ok(Array::new(dims, data).narrowed(a.narrow && b.narrow))
 }
 
 fn clip(node: &Node<'_>, inputs: &[Option<&Array>]) -> std::result::Result<Array, String> {
@@ -232,7 +225,7 @@ fn clip(node: &Node<'_>, inputs: &[Option<&Array>]) -> std::result::Result<Array
         .map(|value| value.max(min).min(max));
     let clipped = Array::floats(x.dims.clone(), values.collect());
     Ok(match x.data {
-        Data::Int(_) => cast(&clipped, 7),
+        Data::Int(_) => cast(&clipped, 7).narrowed(x.narrow),
         _ => clipped,
     })
 }
@@ -244,10 +237,7 @@ fn cast(x: &Array, to: i64) -> Array {
         9 => Data::Bool(to_bools(x)),
         _ => Data::Int(x.to_ints()),
     };
-    Array {
-        dims: x.dims.clone(),
-        data,
-    }
+    Array::new(x.dims.clone(), data).narrowed(to == 6)
 }
 
 /// (x − zero point) · scale, with one of each, or one per element of an axis.

@@ -4,6 +4,18 @@ use super::super::array::Array;
 use super::super::proto::Node;
 use super::{Folded, need};
 
+/// Whether a normalisation takes its input's own moments.
+pub(in super::super) fn training(node: &Node<'_>) -> std::result::Result<bool, String> {
+    if node.int("spatial", 1) != 1 {
+        return Err("spatial 0, which ONNX gave up in operator set 9, is not supported".into());
+    }
+    match node.int("training_mode", 0) {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(format!("training_mode {other}; ONNX has 0 and 1")),
+    }
+}
+
 pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>]) -> Folded {
     if node.op != "BatchNormalization" {
         return Ok(None);
@@ -22,7 +34,7 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>]) -> Folded {
     let mut values = x.to_floats();
     let per_image: usize = x.dims[2..].iter().product();
     let channel = |idx: usize| idx / per_image.max(1) % n_channels.max(1);
-    if node.int("training_mode", 0) != 0 {
+    if training(node)? {
         // The input's own moments. What would be carried on from batch to batch is no output of ours.
         let n = (values.len() / n_channels.max(1)).max(1) as f64;
         let mut sums = vec![[0f64; 2]; n_channels];

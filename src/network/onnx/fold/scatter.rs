@@ -127,8 +127,5 @@ fn put(
         (Data::Bool(x), Data::Bool(new)) => Data::Bool(of(x, new, at)),
         _ => return Err("values of another type".into()),
     };
-    Ok(Array {
-        dims: x.dims.clone(),
-        data,
-    })
+    Ok(Array::new(x.dims.clone(), data).narrowed(x.narrow))
 }

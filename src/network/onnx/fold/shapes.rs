@@ -12,10 +12,7 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>], opset: i64) -> Fo
     let one = match node.op {
         "Identity" | "Dropout" => x()?.clone(),
         "Shape" => shape_of(node, &x()?.dims),
-        "Size" => Array {
-            dims: Vec::new(),
-            data: Data::Int(vec![x()?.len() as i64]),
-        },
+        "Size" => Array::new(Vec::new(), Data::Int(vec![x()?.len() as i64])),
         "Gather" => gather(node, x()?, need(inputs, 1)?)?,
         "Concat" => concat(node, inputs)?,
         "Reshape" => {
@@ -44,10 +41,6 @@ pub(super) fn fold(node: &Node<'_>, inputs: &[Option<&Array>], opset: i64) -> Fo
         "Tile" => tile(x()?, &sizes(need(inputs, 1)?)?)?,
         "Range" => range(inputs)?,
         "ConstantOfShape" => constant_of_shape(node, x()?)?,
-        "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceMean" => {
-            reduce(node, inputs)?
-        }
-        "CumSum" => cumulated(node, x()?, need(inputs, 1)?)?,
         "Split" => return split(node, inputs).map(Some),
         "NonZero" => non_zero(x()?),
         _ => return Ok(None),
@@ -92,7 +85,8 @@ pub(in super::super) fn squeezed(
     axes: Option<&[i64]>,
 ) -> std::result::Result<Vec<usize>, String> {
     if op == "Squeeze" {
-        let Some(axes) = axes else {
+        // An empty list says as little as none.
+        let Some(axes) = axes.filter(|axes| !axes.is_empty()) else {
             return Ok(dims.iter().copied().filter(|&size| size != 1).collect());
         };
         let mut gone = Vec::new();
@@ -180,7 +174,8 @@ fn concat(node: &Node<'_>, inputs: &[Option<&Array>]) -> One {
         let parts: Vec<Vec<f32>> = parts.iter().map(|part| part.to_floats()).collect();
         Data::Float(rows(&parts, outer))
     };
-    Ok(Array { dims, data })
+    let narrow = parts.iter().all(|part| part.narrow);
+    Ok(Array::new(dims, data).narrowed(narrow))
 }
 
 /// Row `i` of every part, for every i below `outer`.
@@ -295,7 +290,7 @@ fn range(inputs: &[Option<&Array>]) -> One {
     if let (Data::Int(from), Data::Int(by)) = (&start.data, &step.data) {
         let (from, by) = (from[0], by[0]);
         let value = |i: i64| from.wrapping_add(by.wrapping_mul(i));
-        return Ok(Array::ints((0..n as i64).map(value).collect()));
+        return Ok(Array::ints((0..n as i64).map(value).collect()).narrowed(start.narrow));
     }
     let values = (0..n).map(|i| from + by * i as f32).collect();
     Ok(Array::floats(vec![n], values))
@@ -316,99 +311,6 @@ fn constant_of_shape(node: &Node<'_>, shape: &Array) -> One {
         return Err("its value must be a single number".into());
     }
     Ok(value.pick(dims, &vec![0; n]))
-}
-
-/// Sums along an axis up to each element.
-fn cumulated(node: &Node<'_>, x: &Array, axis: &Array) -> One {
-    let &[axis] = axis.to_ints().as_slice() else {
-        return Err("its axis is not one number".into());
-    };
-    let axis = axis_of(axis, x.dims.len())?;
-    let (n, step) = (x.dims[axis], x.dims[axis + 1..].iter().product::<usize>());
-    let (reverse, exclusive) = (node.int("reverse", 0) == 1, node.int("exclusive", 0) == 1);
-    let (dims, sizes, order) = (x.dims.clone(), (n, step), (reverse, exclusive));
-    Ok(if let Data::Float(values) = &x.data {
-        let values: Vec<f64> = values.iter().map(|&value| value.into()).collect();
-        let sums = summed(&values, sizes, order, |a, b| a + b);
-        Array::floats(dims, sums.into_iter().map(|sum| sum as f32).collect())
-    } else {
-        let sums = summed(&x.to_ints(), sizes, order, i64::wrapping_add);
-        Array::ints(sums).reshaped(dims)
-    })
-}
-
-/// Running sums along an axis of `n` elements that are `step` apart.
-fn summed<T: Copy + Default>(
-    values: &[T],
-    (n, step): (usize, usize),
-    (reverse, exclusive): (bool, bool),
-    plus: impl Fn(T, T) -> T,
-) -> Vec<T> {
-    let mut out = vec![T::default(); values.len()];
-    for start in (0..values.len()).filter(|flat| n > 0 && flat / step % n == 0) {
-        let mut sum = T::default();
-        for k in 0..n {
-            let at = start + step * if reverse { n - 1 - k } else { k };
-            let before = sum;
-            sum = plus(sum, values[at]);
-            out[at] = if exclusive { before } else { sum };
-        }
-    }
-    out
-}
-
-fn reduce(node: &Node<'_>, inputs: &[Option<&Array>]) -> One {
-    let x = need(inputs, 0)?;
-    let rank = x.dims.len();
-    let axes = match axes_of(node, inputs.get(1).copied().flatten()) {
-        Some(axes) if !axes.is_empty() => axes
-            .iter()
-            .map(|&axis| axis_of(axis, rank))
-            .collect::<std::result::Result<Vec<_>, _>>()?,
-        _ if node.int("noop_with_empty_axes", 0) == 1 => return Ok(x.clone()),
-        _ => (0..rank).collect(),
-    };
-    let keep = node.int("keepdims", 1) == 1;
-    let mut kept = x.dims.clone();
-    for &axis in &axes {
-        kept[axis] = 1;
-    }
-    let n = count(&kept)?;
-    let mut strides = vec![0; rank];
-    let mut step = 1;
-    for axis in (0..rank).rev() {
-        strides[axis] = if kept[axis] == 1 { 0 } else { step };
-        step *= kept[axis];
-    }
-    let mut groups: Vec<Vec<f64>> = vec![Vec::new(); n];
-    let ints = matches!(x.data, Data::Int(_));
-    let values: Vec<f64> = if ints {
-        x.to_ints().into_iter().map(|value| value as f64).collect()
-    } else {
-        x.to_floats().into_iter().map(f64::from).collect()
-    };
-    for (flat, &value) in values.iter().enumerate() {
-        groups[offset(flat, &x.dims, &strides)].push(value);
-    }
-    let result = groups.into_iter().map(|group| {
-        let n = group.len() as f64;
-        let group = group.into_iter();
-        match node.op {
-            "ReduceProd" => group.product(),
-            "ReduceMax" => group.fold(f64::NEG_INFINITY, f64::max),
-            "ReduceMin" => group.fold(f64::INFINITY, f64::min),
-            "ReduceMean" => group.sum::<f64>() / n,
-            _ => group.sum(),
-        }
-    });
-    let data = if ints {
-        Data::Int(result.map(|value| value as i64).collect())
-    } else {
-        Data::Float(result.map(|value| value as f32).collect())
-    };
-    let gone = |at: &usize| keep || !axes.contains(at);
-    let dims = (0..rank).filter(gone).map(|at| kept[at]).collect();
-    Ok(Array { dims, data })
 }
 
 /// Where the parts of a Split of an axis of `size` end.
@@ -476,8 +378,5 @@ fn non_zero(x: &Array) -> Array {
                 .map(|&flat| (flat / inner.max(1) % size) as i64),
         );
     }
-    Array {
-        dims: vec![x.dims.len(), found.len()],
-        data: Data::Int(rows),
-    }
+    Array::new(vec![x.dims.len(), found.len()], Data::Int(rows))
 }

@@ -2,13 +2,12 @@
 
 use super::super::import::{Import, Tap, Value, Why, text};
 use super::super::proto::Node;
+use super::super::windows::{Kernel, Windows, kernel_shape, padding};
 use super::{Inputs, constant_input, need_constant, tap};
 use crate::network::Op;
-use crate::network::ops::{
-    AvgPool, Conv, Linear, Lrn, MaxPool, Pad, Part, Reduce, Reduction, Reshape, Slice,
-};
+use crate::network::ops::{AvgPool, Linear, Lrn, MaxPool, Part, Reduce, Reduction, Reshape, Slice};
 
-/// Windows that one convolution may run over one by one.
+/// Windows that one convolution may run over one by one: each is two nodes more, kept as long as the image.
 const MOST_WINDOWS: usize = 64;
 
 pub(super) fn lower(
@@ -63,86 +62,68 @@ pub(super) fn check_map(x: &Tap) -> Why<()> {
     Ok(())
 }
 
-/// Two positive numbers of an attribute.
-fn pair(node: &Node<'_>, name: &str, default: usize) -> Why<[usize; 2]> {
-    match node.ints(name) {
-        None | Some([]) => Ok([default; 2]),
-        // Along one axis alone: the rows are one.
-        Some(&[b]) if (1..=1 << 20).contains(&b) => Ok([1, b as usize]),
-        Some(&[a, b]) if (1..=1 << 20).contains(&a) && (1..=1 << 20).contains(&b) => {
-            Ok([a as usize, b as usize])
-        }
-        Some(other) => Err(format!("{name} {other:?}")),
-    }
-}
-
-/// Zeros at top, left, bottom, right, as written or by `auto_pad`; `kernel` counts gaps.
-fn pads(node: &Node<'_>, x: &Tap, kernel: [usize; 2], stride: [usize; 2]) -> Why<[isize; 4]> {
-    let rule = node.text("auto_pad").unwrap_or("NOTSET");
-    let mut pads = [0isize; 4];
-    match rule {
-        "SAME_UPPER" | "SAME_LOWER" => {
-            for axis in 0..2 {
-                let size = x.dims[axis + 2];
-                let windows = size.div_ceil(stride[axis]);
-                let total = ((windows - 1) * stride[axis] + kernel[axis]).saturating_sub(size);
-                let (less, more) = ((total / 2) as isize, total.div_ceil(2) as isize);
-                let upper = rule == "SAME_UPPER";
-                pads[axis] = if upper { less } else { more };
-                pads[axis + 2] = if upper { more } else { less };
-            }
-        }
-        "VALID" => (),
-        "NOTSET" => match node.ints("pads") {
-            None | Some([]) => (),
-            Some(&[left, right]) if left.abs() <= 1 << 20 && right.abs() <= 1 << 20 => {
-                pads = [0, left as isize, 0, right as isize];
-            }
-            Some(given) if given.len() == 4 && given.iter().all(|pad| pad.abs() <= 1 << 20) => {
-                for (pad, &given) in pads.iter_mut().zip(given) {
-                    *pad = given as isize;
-                }
-            }
-            Some(given) => return Err(format!("pads {given:?}")),
-        },
-        other => return Err(format!("auto_pad {other}")),
-    }
-    Ok(pads)
-}
-
 fn conv(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
     let x = tap(inputs, 0)?;
-    let weight = need_constant(inputs, 1)?;
-    match (weight.dims.as_slice(), x.dims.as_slice()) {
-        (&[out, per_group, cols], &[_, channels, n]) if x.led => {
-            let map = reshaped(import, &x, &[channels, 1, n])?;
-            let y = conv_map(import, node, inputs, (map, &[out, per_group, 1, cols]))?;
-            let n = y.dims[3];
-            reshaped(import, &y, &[out, n])
+    let kernel = need_constant(inputs, 1)?.dims.clone();
+    let (channels, sizes) = match x.dims.as_slice() {
+        [_, channels, sizes @ ..] if kernel.len() == x.rank() && (1..=2).contains(&sizes.len()) => {
+            (*channels, sizes)
         }
-        // Windows of one image where the file's batch is.
-        (dims @ [..], &[windows, channels, rows, cols])
-            if dims.len() == 4 && !x.led && windows <= MOST_WINDOWS =>
-        {
-            let mut done = Vec::with_capacity(windows);
-            for idx in 0..windows as i64 {
-                let part = Part::Range {
-                    start: idx,
-                    end: idx + 1,
-                    step: 1,
-                };
-                let window = import.emit(Op::Slice(Slice { axis: 1, part }), &[&x])?;
-                let window = import.tap(window, true);
-                let map = reshaped(import, &window, &[channels, rows, cols])?;
-                let y = conv_map(import, node, inputs, (map, dims))?;
-                let one = [&[1], &y.dims[1..]].concat();
-                done.push(reshaped(import, &y, &one)?);
-            }
-            let id = import.emit(Op::Concat, &done.iter().collect::<Vec<_>>())?;
-            Ok(import.tap(id, false))
+        dims => {
+            return Err(format!(
+                "a kernel of shape {kernel:?} over {dims:?}; only convolutions along one or two axes are supported"
+            ));
         }
-        (dims, _) => conv_map(import, node, inputs, (x.clone(), dims)),
+    };
+    if !x.led {
+        return windows_of_one_image(import, node, inputs, (&x, sizes));
     }
+    let &[n] = sizes else {
+        return conv_map(import, node, inputs, (x.clone(), sizes));
+    };
+    let map = reshaped(import, &x, &[channels, 1, n])?;
+    let y = conv_map(import, node, inputs, (map, sizes))?;
+    reshaped(import, &y, &[y.dims[1], y.dims[3]])
+}
+
+/// A convolution of windows of one image that stand where the file's batch is.
+fn windows_of_one_image(
+    import: &mut Import<'_>,
+    node: &Node<'_>,
+    inputs: Inputs<'_>,
+    (x, sizes): (&Tap, &[usize]),
+) -> Why<Tap> {
+    let (windows, channels) = (x.dims[0], x.dims[1]);
+    if windows > MOST_WINDOWS {
+        return Err(format!(
+            "it runs over {windows} windows of one image at once ({:?}); each becomes a convolution of its own here, so \
+             at most {MOST_WINDOWS} are taken; use larger windows or a smaller image",
+            x.dims
+        ));
+    }
+    let map = match *sizes {
+        [n] => [channels, 1, n],
+        _ => [channels, sizes[0], sizes[1]],
+    };
+    let mut done = Vec::with_capacity(windows);
+    for idx in 0..windows as i64 {
+        let part = Part::Range {
+            start: idx,
+            end: idx + 1,
+            step: 1,
+        };
+        let window = import.emit(Op::Slice(Slice { axis: 1, part }), &[x])?;
+        let window = import.tap(window, true);
+        let map = reshaped(import, &window, &map)?;
+        let y = conv_map(import, node, inputs, (map, sizes))?;
+        let out = match y.dims[1..] {
+            [out, 1, n] if sizes.len() == 1 => vec![1, out, n],
+            ref dims => [&[1], dims].concat(),
+        };
+        done.push(reshaped(import, &y, &out)?);
+    }
+    let id = import.emit(Op::Concat, &done.iter().collect::<Vec<_>>())?;
+    Ok(import.tap(id, false))
 }
 
 /// `x` with other axes behind the batch.
@@ -151,54 +132,30 @@ fn reshaped(import: &mut Import<'_>, x: &Tap, dims: &[usize]) -> Why<Tap> {
     import.led(Op::Reshape(reshape), x)
 }
 
-/// A convolution of a map with kernels of shape `kernels`.
+/// A convolution of a map, whose axes were `sizes` in the file.
 fn conv_map(
     import: &mut Import<'_>,
     node: &Node<'_>,
     inputs: Inputs<'_>,
-    (mut x, kernels): (Tap, &[usize]),
+    (mut x, sizes): (Tap, &[usize]),
 ) -> Why<Tap> {
-    let weight = need_constant(inputs, 1)?;
-    let &[out, _, rows, cols] = kernels else {
-        return Err(format!(
-            "a kernel of shape {:?}; only convolutions along one or two axes are supported",
-            weight.dims
-        ));
-    };
     check_map(&x)?;
-    if rows == 0 || cols == 0 || out == 0 {
-        return Err(format!("an empty kernel {:?}", weight.dims));
-    }
-    let (stride, dilation) = (pair(node, "strides", 1)?, pair(node, "dilations", 1)?);
-    let kernel = [(rows - 1) * dilation[0] + 1, (cols - 1) * dilation[1] + 1];
-    let mut around = pads(node, &x, kernel, stride)?;
+    let weight = need_constant(inputs, 1)?;
+    let bias = constant_input(inputs, 2)?;
+    let kernel = Kernel::read(node, (&weight, bias.as_deref()), sizes)?;
+    let mut around = kernel.pads;
     // Our windows never lie in the padding alone; where these do, the zeros become a node of their own.
-    if (0..4).any(|i| around[i] < 0 || around[i] >= kernel[i % 2] as isize) {
-        let ends = vec![
-            (0, 0),
-            (0, 0),
-            (around[0], around[2]),
-            (around[1], around[3]),
-        ];
-        x = import.led(Op::Pad(Pad { ends, value: 0.0 }), &x)?;
+    let reach = kernel.reach();
+    if (0..4).any(|i| around[i] >= reach[i % 2]) {
+        x = import.led(Op::Pad(padding(around, 0.0)), &x)?;
         around = [0; 4];
     }
-    let bias = match constant_input(inputs, 2)? {
-        Some(bias) => bias.to_floats(),
-        None => vec![0.0; out],
-    };
-    let op = Conv {
-        bias: {
-            let n = bias.len();
-            import.tensor(bias, &[n])?
-        },
-        weight: import.tensor(weight.to_floats(), kernels)?,
-        stride,
-        pads: around.map(|pad| pad as usize),
-        groups: usize::try_from(node.int("group", 1)).map_err(text)?.max(1),
-        dilation,
-    };
-    import.led(Op::Conv(op), &x)
+    let conv = kernel.conv(
+        around,
+        |values, dims| import.tensor(values, dims),
+        (weight.to_floats(), bias.map(|bias| bias.to_floats())),
+    )?;
+    import.led(Op::Conv(conv), &x)
 }
 
 fn pool(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
@@ -207,42 +164,41 @@ fn pool(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap
         [_, 1, _, _, _] if node.op == "AveragePool" => channel_means(import, node, &x),
         &[_, channels, n] if x.led => {
             let map = reshaped(import, &x, &[channels, 1, n])?;
-            let y = pool_map(import, node, map)?;
+            let y = pool_map(import, node, (map, &[n]))?;
             let n = y.dims[3];
             reshaped(import, &y, &[channels, n])
         }
-        _ => pool_map(import, node, x),
+        _ => {
+            check_map(&x)?;
+            let sizes = [x.dims[2], x.dims[3]];
+            pool_map(import, node, (x, &sizes))
+        }
     }
 }
 
-fn pool_map(import: &mut Import<'_>, node: &Node<'_>, mut x: Tap) -> Why<Tap> {
-    check_map(&x)?;
-    if node.ints("kernel_shape").is_none() {
-        return Err("it has no kernel_shape".into());
-    }
-    let (kernel, stride) = (pair(node, "kernel_shape", 1)?, pair(node, "strides", 1)?);
-    if pair(node, "dilations", 1)? != [1; 2] {
+fn pool_map(import: &mut Import<'_>, node: &Node<'_>, (mut x, sizes): (Tap, &[usize])) -> Why<Tap> {
+    let kernel = kernel_shape(node, sizes.len())?;
+    let windows = Windows::read(node, &kernel, sizes)?;
+    let (stride, dilation, mut around) = windows.on_a_map();
+    if dilation != [1; 2] {
         return Err("dilated pools are not supported".into());
     }
-    let mut around = pads(node, &x, kernel, stride)?;
+    let kernel = match *kernel.as_slice() {
+        [rows, cols] => [rows, cols],
+        _ => [1, kernel[0]],
+    };
     let ceil = node.int("ceil_mode", 0) == 1;
     let include_pad = node.int("count_include_pad", 0) == 1;
     let is_max = node.op == "MaxPool";
-    if (0..4).any(|i| around[i] < 0 || around[i] >= kernel[i % 2] as isize) {
+    if (0..4).any(|i| around[i] >= kernel[i % 2]) {
         if !is_max && !include_pad {
             return Err(format!("pads {around:?} for windows of {kernel:?}"));
         }
-        let ends = vec![
-            (0, 0),
-            (0, 0),
-            (around[0], around[2]),
-            (around[1], around[3]),
-        ];
         let value = if is_max { f32::NEG_INFINITY } else { 0.0 };
-        x = import.led(Op::Pad(Pad { ends, value }), &x)?;
+        x = import.led(Op::Pad(padding(around, value)), &x)?;
         around = [0; 4];
     }
-    let pads = around.map(|pad| pad as usize);
+    let pads = around;
     let op = if is_max {
         Op::MaxPool(MaxPool {
             kernel,
@@ -265,22 +221,29 @@ fn pool_map(import: &mut Import<'_>, node: &Node<'_>, mut x: Tap) -> Why<Tap> {
 /// Means over neighbouring channels, written as a pool over volumes `[b, 1, c, h, w]` (how exporters spell a local
 /// response normalisation): a pool of maps whose rows are the channels.
 fn channel_means(import: &mut Import<'_>, node: &Node<'_>, x: &Tap) -> Why<Tap> {
-    let list = |name: &str, n: usize| match node.ints(name) {
-        Some(given) if given.len() == n => given.to_vec(),
-        _ => vec![i64::from(name != "pads"); n],
+    let kernel = kernel_shape(node, 3)?;
+    let windows = Windows::read(node, &kernel, &x.dims[2..])?;
+    let along = kernel[1..] == [1, 1] && windows.stride == [1; 3] && windows.dilation == [1; 3];
+    let [[before, after], rest @ ..] = windows.pads.as_slice() else {
+        return Err("a pool without axes".into());
     };
-    let (kernel, stride, pads) = (list("kernel_shape", 3), list("strides", 3), list("pads", 6));
-    let along = kernel[1..] == [1, 1] && stride == [1, 1, 1] && pads.iter().all(|&pad| pad == 0);
-    let Some(size) = usize::try_from(kernel[0]).ok().filter(|_| along && x.led) else {
-        return Err(format!("of {:?} with windows of {kernel:?}", x.dims));
-    };
+    let (before, after, size) = (*before, *after, kernel[0]);
+    if !along || !x.led || rest != [[0; 2]; 2] {
+        return Err(format!(
+            "of {:?} with windows of {kernel:?}, strides {:?}, dilations {:?} and pads {:?}; over volumes only windows along the first axis are supported",
+            x.dims, windows.stride, windows.dilation, windows.pads
+        ));
+    }
+    if before >= size || after >= size {
+        return Err(format!("pads {before} and {after} for windows of {size}"));
+    }
     let flat = import.reshape(x, &[&x.dims[..1], &x.dims[2..]].concat())?;
     let turned = import.led(Op::Transpose(vec![0, 2, 1, 3]), &flat)?;
     let pool = AvgPool {
         kernel: [size, 1],
         stride: [1; 2],
-        pads: [0; 4],
-        count_include_pad: true,
+        pads: [before, 0, after, 0],
+        count_include_pad: node.int("count_include_pad", 0) == 1,
         ceil: false,
     };
     let y = import.led(Op::AvgPool(pool), &turned)?;
@@ -355,9 +318,11 @@ fn matmul(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<T
             }
         }
         [Some(Value::Const(matrix)), Some(Value::Node(x))] => {
-            // M x = (xᵀ Mᵀ)ᵀ.
-            let &[n, k] = matrix.dims.as_slice() else {
-                return Err(format!("a stack of matrices {:?}", matrix.dims));
+            // M x = (xᵀ Mᵀ)ᵀ; a vector is one row, and its axis goes.
+            let (n, k) = match *matrix.dims.as_slice() {
+                [k] => (1, k),
+                [n, k] => (n, k),
+                _ => return Err(format!("a stack of matrices {:?}", matrix.dims)),
             };
             let x = if x.led && x.rank() < 3 {
                 import.unled(x)?
@@ -376,6 +341,10 @@ fn matmul(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<T
                 bias: import.tensor(vec![0.0; n], &[n])?,
             };
             let y = import.led(Op::Linear(linear), &turned)?;
+            if matrix.dims.len() == 1 {
+                let y = import.reshape(&y, &y.dims[..y.rank() - 1])?;
+                return import.settle(y);
+            }
             let y = import.led(Op::Transpose(order), &y)?;
             import.settle(y)
         }

@@ -297,7 +297,7 @@ fn two_nodes(import: &mut Import<'_>, binary: Binary, a: &Tap, b: &Tap) -> Why<T
     import.settle(y)
 }
 
-fn with_constant(
+pub(super) fn with_constant(
     import: &mut Import<'_>,
     binary: Binary,
     (x, name): (&Tap, &str),

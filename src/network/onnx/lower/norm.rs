@@ -1,8 +1,11 @@
 //! Normalisation, and what it folds into.
 
+use super::super::array::Array;
+use super::super::fold::training;
 use super::super::import::{Import, Tap, Why, text};
 use super::super::proto::Node;
 use super::conv::check_map;
+use super::math::with_constant;
 use super::{Inputs, constant_input, need_constant, tap};
 use crate::network::Op;
 use crate::network::ops::{Affine, Binary, Conv, LayerNorm, WithConstant};
@@ -68,7 +71,7 @@ fn absorbed(op: &Op, mul: &Tensor, add: &Tensor) -> candle_core::Result<Option<O
 
 fn batch_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> Why<Tap> {
     let x = tap(inputs, 0)?;
-    if node.int("training_mode", 0) == 1 {
+    if training(node)? {
         return Err("it was exported in training mode; call eval() before the export".into());
     }
     if x.rank() < 2 {
@@ -115,6 +118,7 @@ fn instance_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -
         return Err(format!("its input is {:?}", x.dims));
     }
     let (scale, bias) = (need_constant(inputs, 1)?, need_constant(inputs, 2)?);
+    one_each([&scale, &bias], x.dims[1], "channels")?;
     let norm = |n_axes| LayerNorm {
         n_axes,
         scale: None,
@@ -137,6 +141,19 @@ fn instance_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -
         return Ok(y);
     }
     affine(import, ("", &y), (mul, add))
+}
+
+/// Scales and shifts must be as many as there is something to scale.
+fn one_each(parameters: [&Array; 2], n: usize, what: &str) -> Why<()> {
+    for array in parameters {
+        if array.dims != [n] {
+            return Err(format!(
+                "parameters of shape {:?} for {n} {what}; one number for each is needed, export the network again",
+                array.dims
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The map that `x`, of batch × groups × rest, was reshaped from, and its channels per group.
@@ -168,9 +185,14 @@ fn group_norm(
         return Err(format!("{groups} groups of {channels} channels"));
     }
     let (scale, bias) = (need_constant(inputs, 1)?, need_constant(inputs, 2)?);
-    // Older operator sets have one scale per group.
+    // Operator sets before 21 have one scale per group.
+    if import.opset < 21 {
+        one_each([&scale, &bias], groups, "groups")?;
+    } else {
+        one_each([&scale, &bias], channels, "channels")?;
+    }
     let wide = |values: Vec<f32>| {
-        let each = channels / values.len().max(1);
+        let each = channels / values.len();
         let repeated = values.iter().flat_map(|&value| vec![value; each]);
         repeated.collect::<Vec<f32>>()
     };
@@ -195,28 +217,43 @@ fn layer_norm(import: &mut Import<'_>, node: &Node<'_>, inputs: Inputs<'_>) -> W
         return Err("it normalises over the batch".into());
     }
     let last = &x.dims[axis..];
-    let n: usize = last.iter().product();
-    let mut parameters = [None, None];
-    for (idx, slot) in parameters.iter_mut().enumerate() {
-        if let Some(array) = constant_input(inputs, idx + 1)? {
-            // One that is repeated over some of the axes has another shape.
-            let shape: Vec<usize> = array.dims.iter().copied().skip_while(|&d| d == 1).collect();
-            let wanted: Vec<usize> = last.iter().copied().skip_while(|&d| d == 1).collect();
-            if array.len() != n || shape != wanted {
-                return Err(format!(
-                    "parameters of shape {:?} where {last:?} is normalised",
-                    array.dims
-                ));
-            }
-            *slot = Some(import.tensor(array.to_floats(), last)?);
-        }
-    }
-    let [scale, bias] = parameters;
-    let norm = LayerNorm {
+    let mut norm = LayerNorm {
         n_axes: last.len(),
-        scale,
-        bias,
+        scale: None,
+        bias: None,
         epsilon: f64::from(node.float("epsilon", 1e-5)),
     };
-    import.led(Op::LayerNorm(norm), &x)
+    let (scale, bias) = (constant_input(inputs, 1)?, constant_input(inputs, 2)?);
+    // Their axes are counted from the last; leading ones of size 1 mean nothing.
+    let bare = |dims: &[usize]| -> Vec<usize> {
+        dims.iter().copied().skip_while(|&size| size == 1).collect()
+    };
+    let given = [&scale, &bias].map(|array| array.as_deref());
+    if given
+        .iter()
+        .flatten()
+        .all(|array| bare(&array.dims) == bare(last))
+    {
+        let tensor = |array: Option<&Array>| {
+            array
+                .map(|array| import.tensor(array.to_floats(), last))
+                .transpose()
+        };
+        norm.scale = tensor(given[0])?;
+        norm.bias = tensor(given[1])?;
+        return import.led(Op::LayerNorm(norm), &x);
+    }
+    // Some are repeated, over what is normalised or beyond it.
+    let mut y = import.led(Op::LayerNorm(norm), &x)?;
+    for (binary, array) in [Binary::Mul, Binary::Add].into_iter().zip(given) {
+        let Some(array) = array else { continue };
+        y = with_constant(import, binary, (&y, ""), (array, false))?;
+        if y.dims != x.dims {
+            return Err(format!(
+                "parameters of shape {:?} where {last:?} is normalised",
+                array.dims
+            ));
+        }
+    }
+    Ok(y)
 }
