@@ -31,7 +31,7 @@ mod rng;
 pub mod sheet;
 pub mod transform;
 
-pub use ascent::{Error, Job, NetworkTap, Renderer, Tap, total_steps};
+pub use ascent::{BATCH, Error, Job, NetworkTap, Renderer, Tap, total_steps};
 
 use crate::atlas::IconRecipe;
 use crate::network::{Layer, Network, NetworkError};

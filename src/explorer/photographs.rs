@@ -5,6 +5,7 @@
 //! half of its theoretical receptive field, since the rim hardly counts (Luo et al. 2016, "Understanding the
 //! effective receptive field").
 
+use super::labels::strongest_class;
 use crate::atlas::{Atlas, ClassId, InputSpec, LayerAtlas, Level, Resize};
 use crate::graphics::{Picture, PictureKey};
 use crate::images::Shelf;
@@ -109,8 +110,8 @@ pub fn exemplars(
     kept: Option<&dyn Fn(u32) -> bool>,
 ) -> Vec<Exemplar> {
     let class = class.or_else(|| {
-        let best = level.ranked_classes(cell).into_iter().next();
-        best.filter(|(_, v)| *v > 0.0).map(|(class, _)| class)
+        let best = strongest_class(level, cell);
+        best.filter(|&class| level.attribution(cell, class) > 0.0)
     });
     let samples = &layer.samples;
     let mut list: Vec<Exemplar> = level

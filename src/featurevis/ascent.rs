@@ -16,7 +16,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 /// Icons per run through the network: enough to fill its kernels, few enough that the first icons come soon.
-const BATCH: usize = 16;
+pub const BATCH: usize = 16;
 
 /// Fewer icons than this are not worth a run of their own: large weights are read for each run.
 const LEAST_SHARE: usize = 4;

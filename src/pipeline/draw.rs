@@ -5,7 +5,7 @@ use super::tensors::{Tensors, Unusable};
 use super::workspace::{Fingerprint, StageFolder};
 use super::{ICONS, Job, PipelineError, Workspace};
 use crate::atlas::Atlas;
-use crate::featurevis::{self, Icon, NetworkTap, Renderer};
+use crate::featurevis::{self, BATCH, Icon, NetworkTap, Renderer};
 use crate::math;
 use crate::progress::Progress;
 use ndarray::Array2;
@@ -159,7 +159,9 @@ fn draw_level(
             failed = failed.take().or(saved.err());
             fresh.clear();
         }
-        if pace.snapshot_is_due() {
+        // Icons come in batches: one that is shown in part would stay so until the next is drawn.
+        let whole = (idx + 1).is_multiple_of(BATCH) || idx + 1 == jobs.len();
+        if whole && pace.snapshot_is_due() {
             pace.snapshot(|| match draft.snapshot(false) {
                 Ok(atlas) => on_snapshot(&atlas),
                 Err(error) => failed = Some(error.into()),

@@ -16,7 +16,7 @@ use atlascope::explorer::worker::{
 use atlascope::explorer::{Effect, Message, State, Update, placements, update, view};
 use atlascope::graphics::Protocol;
 use atlascope::suspects::claim::{Claim, Controls, Estimate, Judgement, Method, SweepPoint};
-use atlascope::suspects::{self, COLUMNS, Kind, column};
+use atlascope::suspects::{self, COLUMNS, Kind, Suspects, column};
 use image::{Rgb, RgbImage};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -414,6 +414,31 @@ fn a_growing_atlas_gets_a_new_list_and_keeps_its_records() {
     serve(&mut state, effects);
     let record = state.suspects.record().unwrap();
     assert_eq!(record.claim.judgement, Judgement::Shortcut);
+}
+
+/// Before the last step of a build there is nothing to go by: that is no finding about the network.
+#[test]
+fn an_atlas_that_still_grows_has_no_list_yet() {
+    let grown = labelled();
+    for complete in [false, true] {
+        let mut atlas = Atlas::clone(&grown);
+        atlas.complete = complete;
+        let mut state = State::new("demo", screen(160, 45, HALF));
+        update(&mut state, Message::Update(Update::Atlas(Arc::new(atlas))));
+        press(&mut state, "s");
+        let none = Suspects {
+            candidates: Vec::new(),
+            ..suspects::find(&grown)
+        };
+        answer(&mut state, Outcome::Found(Which::All, 1, Arc::new(none)));
+        let shown = text(&state);
+        assert_eq!(
+            shown.contains("the atlas still grows"),
+            !complete,
+            "{shown}"
+        );
+        assert_eq!(shown.contains("stands out"), complete, "{shown}");
+    }
 }
 
 #[test]

@@ -290,20 +290,24 @@ fn sections(state: &State, theme: &Theme, idx: usize, area: Rect, buf: &mut Buff
         area,
         airy: shares.airy,
     };
-    let ranked = level.ranked_classes(idx);
-    let longest = ranked.iter().map(|(_, v)| v.abs()).fold(0.0, f32::max);
+    let values = level.attributions.row(idx);
+    let classes = || {
+        let numbered = values.iter().enumerate();
+        numbered.map(|(class, value)| (class as ClassId, value.to_f32()))
+    };
+    let longest = classes().map(|(_, v)| v.abs()).fold(0.0, f32::max);
     // Bars too short to be seen say nothing.
     let least = 0.01 * longest;
     let bar =
         |&(class, value): &(ClassId, f32)| attribution_bar(state, theme, class, value, longest);
     let chosen = state.shown_focus().map(|focus| focus.class);
-    let bars = |classes: Vec<(ClassId, f32)>, lines: u16| -> Vec<Bar> {
-        let kept = with_chosen(classes, usize::from(lines), chosen);
-        kept.iter().map(bar).collect()
+    let bars = |mut classes: Vec<(ClassId, f32)>, lines: u16| -> Vec<Bar> {
+        strongest(&mut classes, usize::from(lines), chosen);
+        classes.iter().map(bar).collect()
     };
-    let supporting = ranked.iter().copied().filter(|(_, v)| *v > least);
+    let supporting = classes().filter(|(_, v)| *v > least);
     let supporting = bars(supporting.collect(), shares.supports);
-    let opposing = ranked.iter().rev().copied().filter(|(_, v)| *v < -least);
+    let opposing = classes().filter(|(_, v)| *v < -least);
     let opposing = bars(opposing.collect(), shares.opposes);
     if !atlas.classes.is_empty() {
         sheet.section(theme, "supports", &supporting, shares.supports, buf);
@@ -327,18 +331,23 @@ fn sections(state: &State, theme: &Theme, idx: usize, area: Rect, buf: &mut Buff
     }
 }
 
-/// The first `lines` classes; the chosen one in the place of the last when it comes later.
-fn with_chosen(
-    mut classes: Vec<(ClassId, f32)>,
-    lines: usize,
-    chosen: Option<ClassId>,
-) -> Vec<(ClassId, f32)> {
-    let at = classes.iter().position(|&(class, _)| Some(class) == chosen);
-    if let Some(at) = at.filter(|&at| at >= lines && lines > 0) {
-        classes.swap(at, lines - 1);
+/// Leaves the `lines` classes of the largest values, whatever their signs, in order; the chosen one in the place of the
+/// last when it comes later. A pan asks this twice of a thousand classes: the others are not sorted.
+fn strongest(classes: &mut Vec<(ClassId, f32)>, lines: usize, chosen: Option<ClassId>) {
+    let order = |a: &(ClassId, f32), b: &(ClassId, f32)| {
+        b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0))
+    };
+    let mut late = None;
+    if lines > 0 && classes.len() > lines {
+        classes.select_nth_unstable_by(lines - 1, order);
+        let mut others = classes[lines..].iter();
+        late = others.find(|(class, _)| Some(*class) == chosen).copied();
     }
     classes.truncate(lines);
-    classes
+    classes.sort_unstable_by(order);
+    if let (Some(late), Some(last)) = (late, classes.last_mut()) {
+        *last = late;
+    }
 }
 
 fn attribution_bar(state: &State, theme: &Theme, class: ClassId, value: f32, longest: f32) -> Bar {
@@ -470,12 +479,33 @@ mod tests {
 
     #[test]
     fn the_chosen_class_is_always_among_the_bars() {
-        let classes = vec![(7, 3.0), (5, 2.0), (9, 1.0), (1, 0.5)];
-        let kept = |chosen| with_chosen(classes.clone(), 2, chosen);
-        assert_eq!(kept(None), [(7, 3.0), (5, 2.0)]);
-        assert_eq!(kept(Some(7)), [(7, 3.0), (5, 2.0)]);
-        assert_eq!(kept(Some(1)), [(7, 3.0), (1, 0.5)]);
-        assert_eq!(kept(Some(4)), [(7, 3.0), (5, 2.0)]);
-        assert!(with_chosen(classes.clone(), 0, Some(1)).is_empty());
+        let kept = |lines, chosen| {
+            let mut classes = vec![(9, 1.0), (5, 2.0), (1, 0.5), (7, 3.0)];
+            strongest(&mut classes, lines, chosen);
+            classes
+        };
+        assert_eq!(kept(2, None), [(7, 3.0), (5, 2.0)]);
+        assert_eq!(kept(2, Some(7)), [(7, 3.0), (5, 2.0)]);
+        assert_eq!(kept(2, Some(1)), [(7, 3.0), (1, 0.5)]);
+        assert_eq!(kept(2, Some(4)), [(7, 3.0), (5, 2.0)]);
+        assert_eq!(kept(9, Some(1)), [(7, 3.0), (5, 2.0), (9, 1.0), (1, 0.5)]);
+        assert!(kept(0, Some(1)).is_empty());
+    }
+
+    #[test]
+    fn the_strongest_classes_are_those_of_a_full_sort() {
+        for n in [1, 7, 300] {
+            // Few values, so that many are equal.
+            let classes: Vec<(ClassId, f32)> = (0..n)
+                .map(|class| (class, -f32::from(class * 7 % 20)))
+                .collect();
+            let mut sorted = classes.clone();
+            sorted.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+            for lines in [1, 2, 8] {
+                let mut found = classes.clone();
+                strongest(&mut found, lines, None);
+                assert_eq!(found, sorted[..lines.min(sorted.len())]);
+            }
+        }
     }
 }

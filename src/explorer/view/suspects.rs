@@ -184,6 +184,9 @@ fn nothing(state: &State) -> String {
         return "the images have no labels and the network no classes: nothing to go with"
             .to_owned();
     }
+    if state.atlas.as_ref().is_some_and(|atlas| !atlas.complete) {
+        return "the atlas still grows: candidates are found once it is complete".to_owned();
+    }
     format!("no feature of a class with at least {MIN_IMAGES} images stands out")
 }
 
