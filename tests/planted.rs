@@ -53,7 +53,8 @@ fn file(name: &str, side: usize, n_classes: usize) -> Option<Vec<u8>> {
     if whole.exists() {
         return Some(bytes);
     }
-    let trunk = crate::support::data("squeezenet1_1/weights.safetensors")?;
+    let trunk =
+        crate::support::data("a fine-tuned network")?.join("squeezenet1_1/weights.safetensors");
     let trunk = planted::Trunk::open(&std::fs::read(trunk).unwrap(), side).unwrap();
     let block = candle_core::safetensors::load(&block, &Device::Cpu).unwrap();
     let single = |(name, tensor): (String, Tensor)| (name, tensor.to_dtype(DType::F32).unwrap());
